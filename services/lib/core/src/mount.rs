@@ -1,0 +1,36 @@
+//! A mount as containerd's API describes it: what a caller passes to mount(2), in its own mount
+//! namespace. Services answer these and never mount for others.
+
+use serde::{Deserialize, Serialize};
+
+/// One step of mounting a snapshot (containerd.types.Mount).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Mount {
+    /// `bind`, `overlay`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A path or a device; `overlay` for overlayfs.
+    pub source: String,
+    /// Below the mount point, usually empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// As in fstab: `rw`, `rbind`, `lowerdir=…`.
+    pub options: Vec<String>,
+}
+
+impl Mount {
+    /// A bind mount of a directory, `rw` or `ro`.
+    pub fn bind(source: impl Into<String>, mode: &str) -> Self {
+        Self {
+            kind: "bind".into(),
+            source: source.into(),
+            target: String::new(),
+            options: vec![mode.into(), "rbind".into()],
+        }
+    }
+
+    /// The value of `name=value` among the options.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+    }
+}
