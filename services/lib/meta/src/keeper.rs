@@ -1,0 +1,147 @@
+//! What the writer thread keeps: the state of the last commit, whether another one may be tried,
+//! and when the next export is due.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use varve_core::{Error, Kind, Result};
+
+use crate::db::Core;
+use crate::engine::Engine;
+use crate::export;
+use crate::mark;
+use crate::record;
+use crate::state::{STATE_KEY, State};
+use crate::tx::{Pending, Tx};
+use crate::undo::UndoFile;
+
+/// Below this many free bytes nothing but deletions is written: sled does not come back from a
+/// disk that fills up in the middle of its log.
+const RESERVE: u64 = 4 * 1024 * 1024;
+
+pub(crate) struct Keeper {
+    core: Arc<Core>,
+    state: State,
+    mark: File,
+    undo: UndoFile,
+    broken: Option<(Kind, String)>,
+    exported: Option<u64>,
+    export_every: Duration,
+    export_due: Instant,
+}
+
+impl Keeper {
+    /// A keeper of a database whose last commit is `state` and whose export has `exported`.
+    pub fn new(
+        core: Arc<Core>,
+        state: State,
+        exported: Option<u64>,
+        export_every: Duration,
+    ) -> Result<Self> {
+        let mark = mark::open(core.dir()).map_err(|fault| fault.about("the sequence mark"))?;
+        let undo = UndoFile::open(core.dir()).map_err(|fault| fault.about("the undo file"))?;
+        let export_due = Instant::now() + export_every;
+        Ok(Self { core, state, mark, undo, broken: None, exported, export_every, export_due })
+    }
+
+    /// A view for the next group.
+    pub fn begin(&self) -> Tx {
+        let full = rustix::fs::statvfs(self.core.dir())
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE);
+        Tx::new(Arc::clone(&self.core), full)
+    }
+
+    /// Commits the changes of a group: when this returns they are on the disk, or it is an error
+    /// and nothing more is written.
+    pub fn commit(&mut self, changes: Pending) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.check()?;
+        let Some((batch, state, old)) = self.batch(changes)? else { return Ok(()) };
+        self.undo
+            .keep(&self.state, &old)
+            .map_err(|error| Error::io(format!("the undo file of {}", self.core.name()), error))?;
+        self.write(batch).inspect_err(|error| {
+            tracing::error!(error = %error.chain(), database = self.core.name(), "a commit failed");
+            self.broken = Some((error.kind(), error.chain()));
+        })?;
+        self.state = state;
+        // Only a lower bound for the next open, and written after the sync: it need not be synced.
+        let _ = self.mark.write_all_at(&mark::encode(state.seq), 0);
+        Ok(())
+    }
+
+    /// Refuses once a commit has failed: what is on the disk then is known only after an open.
+    fn check(&self) -> Result<()> {
+        match &self.broken {
+            None => Ok(()),
+            Some((kind, why)) => Err(Error::new(
+                *kind,
+                format!(
+                    "the {} database refuses writes since one failed ({why}); restart varve",
+                    self.core.name()
+                ),
+            )),
+        }
+    }
+
+    /// The batch for what `changes` really change, the state after it, and the values before it;
+    /// `None` for nothing.
+    fn batch(&self, changes: Pending) -> Result<Option<(sled::Batch, State, Pending)>> {
+        let mut batch = sled::Batch::default();
+        let mut state = self.state;
+        let mut before = Pending::new();
+        for (key, new) in changes {
+            let old = self.core.get(&key)?;
+            if old == new {
+                continue;
+            }
+            if let Some(old) = &old {
+                state.remove(&key, old);
+            }
+            match new {
+                Some(new) => {
+                    state.add(&key, &new);
+                    batch.insert(key.as_slice(), record::seal(&key, &new));
+                }
+                None => batch.remove(key.as_slice()),
+            }
+            before.insert(key, old);
+        }
+        state.seq += 1;
+        batch.insert(STATE_KEY, record::seal(STATE_KEY, &state.encode()));
+        Ok((!before.is_empty()).then_some((batch, state, before)))
+    }
+
+    fn write(&self, batch: sled::Batch) -> Result<()> {
+        self.core.change(|engine| engine.apply(batch))?;
+        self.core.read(|| "syncing".into(), Engine::sync)
+    }
+
+    /// How long until an export is due; `None` while it lacks nothing.
+    pub fn export_in(&self) -> Option<Duration> {
+        let stale = self.broken.is_none() && self.exported != Some(self.state.seq);
+        stale.then(|| self.export_due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Writes the export, if it lacks anything and the database is sound.
+    pub fn export(&mut self) -> Result<()> {
+        if self.broken.is_some() || self.exported == Some(self.state.seq) {
+            return Ok(());
+        }
+        self.export_due = Instant::now() + self.export_every;
+        export::write(&self.core, &self.state)?;
+        self.exported = Some(self.state.seq);
+        Ok(())
+    }
+
+    /// [`Keeper::export`] where nobody waits for it.
+    pub fn export_or_log(&mut self) {
+        if let Err(error) = self.export() {
+            tracing::warn!(error = %error.chain(), database = self.core.name(), "export failed");
+        }
+    }
+}
