@@ -1,0 +1,84 @@
+//! Every limit of the client, with a default that suits an ordinary machine.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+/// Limits of a [`crate::Client`]. Durations are seconds in a file, fractions allowed.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Failures in a row, without progress, until a request is given up.
+    pub attempts: u32,
+    /// Time since the last progress until a request is given up.
+    #[serde(deserialize_with = "seconds")]
+    pub patience: Duration,
+    /// The first back-off is a random part of this; it doubles from failure to failure.
+    #[serde(deserialize_with = "seconds")]
+    pub backoff: Duration,
+    /// No back-off is longer, unless the registry itself names a time (Retry-After).
+    #[serde(deserialize_with = "seconds")]
+    pub backoff_max: Duration,
+    /// Until a TCP and TLS connection stands.
+    #[serde(deserialize_with = "seconds")]
+    pub connect_timeout: Duration,
+    /// Less than a kibibyte in this time ends a request (and it is tried again).
+    #[serde(deserialize_with = "seconds")]
+    pub stall: Duration,
+    /// Requests under way at once to one host, bodies included.
+    pub per_host: usize,
+    /// Pages of a tag list that are read.
+    pub tag_pages: usize,
+    /// Tags of a repository that are read.
+    pub tags: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            patience: Duration::from_secs(300),
+            backoff: Duration::from_millis(250),
+            backoff_max: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(15),
+            stall: Duration::from_secs(30),
+            per_host: 6,
+            tag_pages: 1000,
+            tags: 100_000,
+        }
+    }
+}
+
+impl Config {
+    /// Short waits, so that a test of a fault takes no seconds.
+    #[cfg(any(test, feature = "testsuite"))]
+    pub fn impatient() -> Self {
+        Self {
+            attempts: 4,
+            patience: Duration::from_secs(10),
+            backoff: Duration::from_millis(5),
+            backoff_max: Duration::from_millis(20),
+            connect_timeout: Duration::from_secs(2),
+            stall: Duration::from_millis(800),
+            ..Self::default()
+        }
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_sets_seconds_and_keeps_the_other_defaults() {
+        let config: Config = serde_json::from_str(r#"{"stall": 1.5, "attempts": 2}"#).unwrap();
+        assert_eq!((config.stall, config.attempts), (Duration::from_millis(1500), 2));
+        assert_eq!(config.per_host, Config::default().per_host);
+        assert!(serde_json::from_str::<Config>(r#"{"stall": -1}"#).is_err());
+        assert!(serde_json::from_str::<Config>(r#"{"stal": 1}"#).is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! One request and its answer, redirects followed: no retry, no login.
+//!
+//! At most five redirects; the Authorization header goes no further than the origin (scheme, host,
+//! port) that it was made for, and is not taken up again on a way back. Whether the answer came from
+//! another origin is told, because a challenge from there is none of the registry's.
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+use url::Url;
+use varve_core::Error;
+
+use crate::endpoint;
+use crate::failure::Failure;
+use crate::transport::Transport;
+
+const REDIRECTS: usize = 5;
+
+/// A request that may be sent any number of times.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    /// A form with a secret in it: such a request follows no redirect.
+    pub form: Option<varve_core::remotes::Secret>,
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        let identity = HeaderValue::from_static("identity");
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, identity)]);
+        Self { method, url, headers, form: None }
+    }
+
+    pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// An answer whose body is still to come, and the place at its host.
+pub(crate) struct Answer {
+    pub response: reqwest::Response,
+    /// Where it came from in the end.
+    pub url: Url,
+    /// It came from another origin than the one that was asked.
+    pub foreign: bool,
+    pub permit: OwnedSemaphorePermit,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    pub(crate) fn host(&self) -> String {
+        endpoint::authority(&self.url)
+    }
+}
+
+/// Sends `request`, and follows where it is led.
+pub(crate) async fn exchange(
+    transport: &Transport,
+    mut request: Request,
+    stall: std::time::Duration,
+) -> Result<Answer, Failure> {
+    let first = request.url.clone();
+    let mut foreign = false;
+    for _ in 0..=REDIRECTS {
+        let mut answer = once(transport, &request, stall).await?;
+        answer.foreign = foreign;
+        let Some(next) = redirect(&answer)? else {
+            return Ok(answer);
+        };
+        if request.form.is_some() {
+            let message = format!("{} redirects a login, which is refused", answer.host());
+            return Err(Error::precondition(message).into());
+        }
+        if !endpoint::same_origin(&request.url, &next) {
+            request.headers.remove(header::AUTHORIZATION);
+            foreign = true;
+        }
+        request.url = next;
+    }
+    let message = format!("{} redirects more than {REDIRECTS} times", endpoint::authority(&first));
+    Err(Error::precondition(message).into())
+}
+
+/// One request; the answer's headers must come within the stall limit.
+async fn once(
+    transport: &Transport,
+    request: &Request,
+    stall: std::time::Duration,
+) -> Result<Answer, Failure> {
+    let permit = transport.permit(&request.url).await;
+    let host = endpoint::authority(&request.url);
+    let client = transport.client(&request.url)?;
+    let mut builder = client
+        .request(request.method.clone(), request.url.clone())
+        .headers(request.headers.clone());
+    if let Some(form) = &request.form {
+        builder = builder.body(form.expose().to_owned());
+    }
+    let response = tokio::time::timeout(stall, builder.send())
+        .await
+        .map_err(|_| Failure::stalled(&host, stall))?
+        .map_err(|error| Failure::from_http(&host, error))?;
+    Ok(Answer { response, url: request.url.clone(), foreign: false, permit })
+}
+
+/// Where the answer leads, if it is a redirect.
+fn redirect(answer: &Answer) -> Result<Option<Url>, Failure> {
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let bad = || Error::precondition(format!("{} redirects to nowhere", answer.host()));
+    let location = answer.headers().get(header::LOCATION).ok_or_else(bad)?;
+    let location = location.to_str().map_err(|_| bad())?;
+    let mut next = answer.url.join(location).map_err(|_| bad())?;
+    next.set_fragment(None);
+    endpoint::check_redirect(&answer.url, &next)?;
+    Ok(Some(next))
+}

@@ -1,0 +1,36 @@
+//! The distribution client: what real registries speak, and what they do wrong.
+//!
+//! It owns the way of a request to a registry: which host to dial and how, redirects, credentials
+//! and tokens, retries within a [`Budget`], and a cap and a stall limit on every body. It promises
+//! that a credential goes only to the host, realm and scope it is for, that no secret is printed,
+//! and that no registry can make it wait or grow without a limit. It leaves to others what is done
+//! with the bytes (the fetcher verifies and stores them) and what a descriptor means (the resolver).
+//!
+//! Behind the feature `testsuite` stands a registry in this process whose faults are values.
+
+mod auth;
+mod blob;
+mod body;
+mod challenge;
+mod client;
+mod config;
+pub mod docker_config;
+mod endpoint;
+mod exchange;
+mod failure;
+mod manifest;
+mod refusal;
+mod retry;
+mod tags;
+#[cfg(feature = "testsuite")]
+pub mod testsuite;
+mod token;
+mod transport;
+
+pub use blob::BlobStream;
+pub use client::{Client, Repository};
+pub use config::Config;
+pub use docker_config::DockerConfig;
+pub use failure::Failure;
+pub use manifest::{Head, ManifestBytes};
+pub use retry::Budget;

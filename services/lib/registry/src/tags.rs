@@ -1,0 +1,134 @@
+//! Tag lists, page after page.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use http::header;
+use serde::Deserialize;
+use url::Url;
+use varve_core::{Error, Result};
+
+use crate::body::Body;
+use crate::client::{self, Repository};
+use crate::endpoint;
+use crate::exchange::{Answer, Request};
+use crate::retry::Budget;
+
+/// Bytes of a page.
+const CAP: usize = 4 << 20;
+/// Tags asked for at once.
+const PAGE: &str = "1000";
+
+#[derive(Deserialize)]
+struct Page {
+    tags: Option<Vec<String>>,
+}
+
+impl Repository {
+    /// All tags, sorted. A list that leads in a circle or elsewhere, or has no end, is refused.
+    pub async fn tags(&self, budget: &mut Budget) -> Result<Vec<String>> {
+        let noun = format!("tags of {}", self.full_name());
+        let mut url = self.url(&["tags", "list"]).await?;
+        url.query_pairs_mut().append_pair("n", PAGE);
+        let (mut tags, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        while seen.insert(url.clone()) {
+            if seen.len() > self.config().tag_pages || tags.len() > self.config().tags {
+                let many = format!("{noun}: more than {} of them", tags.len());
+                return Err(Error::exhausted(many));
+            }
+            let (page, next) = self.page(&noun, &url, budget).await?;
+            tags.extend(page.into_iter().filter(|tag| is_tag(tag)));
+            match next {
+                Some(next) => url = next,
+                None => return Ok(tags.into_iter().collect()),
+            }
+        }
+        Err(Error::precondition(format!("{noun}: the registry's list leads back to itself")))
+    }
+
+    async fn page(
+        &self,
+        noun: &str,
+        url: &Url,
+        budget: &mut Budget,
+    ) -> Result<(Vec<String>, Option<Url>)> {
+        loop {
+            let request = Request::new(Method::GET, url.clone());
+            let answer = self.send(noun, request, budget).await?;
+            let next = next(noun, url, &answer)?;
+            match Body::new(answer, self.config().stall).all("a tag list", CAP).await {
+                Ok(bytes) => {
+                    let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
+                        Error::unavailable(format!("{noun}: is no tag list")).with_source(error)
+                    })?;
+                    return Ok((page.tags.unwrap_or_default(), next));
+                }
+                Err(failure) => budget.survive(failure).await?,
+            }
+        }
+    }
+}
+
+/// The page after this one (RFC 8288 `Link: <…>; rel="next"`): of the same list at the same host.
+fn next(noun: &str, url: &Url, answer: &Answer) -> Result<Option<Url>> {
+    let Some(target) = client::text(answer, header::LINK).and_then(link) else {
+        return Ok(None);
+    };
+    let elsewhere = || {
+        Error::precondition(format!(
+            "{noun}: the registry's list leads elsewhere, which is refused"
+        ))
+    };
+    let next = url.join(target).map_err(|_| elsewhere())?;
+    if !endpoint::same_origin(url, &next) || next.path() != url.path() {
+        return Err(elsewhere());
+    }
+    Ok(Some(next))
+}
+
+/// The target of the link that is the next page.
+fn link(header: &str) -> Option<&str> {
+    header.split(',').find_map(|link| {
+        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = parameters.split(';').any(|parameter| {
+            parameter.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("rel")
+                    && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
+            })
+        });
+        is_next.then_some(target)
+    })
+}
+
+/// distribution-spec, *Pulling manifests*: what is no tag is not shown to anybody's terminal.
+fn is_tag(tag: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    tag.len() <= 128
+        && tag.bytes().enumerate().all(|(at, b)| word(b) || at > 0 && matches!(b, b'.' | b'-'))
+        && !tag.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_among_links() {
+        assert_eq!(
+            link(r#"</v2/x/tags/list?last=a&n=1>; rel="next""#),
+            Some("/v2/x/tags/list?last=a&n=1")
+        );
+        assert_eq!(link(r#"</a>; rel=prev, </b>; title=x; rel=next"#), Some("/b"));
+        for none in ["", "</a>", "</a>; rel=prev", "/a; rel=next", "<a; rel=next"] {
+            assert_eq!(link(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_tag_is_passed_over() {
+        assert!(is_tag("1.2-alpine_x") && is_tag("_"));
+        for bad in ["", ".a", "-a", "a b", "\u{1b}[2J", "é", &"a".repeat(129)] {
+            assert!(!is_tag(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Tag lists in pages.
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+use http::header;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::faults::Fault;
+
+/// The page of `tags` that `query` (`n`, `last`) asks for.
+pub(super) fn page(repository: &str, tags: Vec<String>, query: &str, faults: &[Fault]) -> Answer {
+    let query: HashMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let asked = query.get("n").and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
+    let most = faults.iter().find_map(|fault| match fault {
+        Fault::PageSize(most) => Some(*most),
+        _ => None,
+    });
+    let size = asked.min(most.unwrap_or(usize::MAX));
+    let mut rest: Vec<String> = match query.get("last") {
+        Some(last) => tags.into_iter().filter(|tag| tag > last).collect(),
+        None => tags,
+    };
+    let more = rest.len() > size;
+    rest.truncate(size);
+    let answer =
+        Answer::text(StatusCode::OK, json!({"name": repository, "tags": rest}).to_string());
+    match rest.last().filter(|_| more) {
+        Some(last) => {
+            let next = format!(r#"</v2/{repository}/tags/list?last={last}&n={size}>; rel="next""#);
+            answer.with(header::LINK, &next)
+        }
+        None => answer,
+    }
+}

@@ -1,0 +1,143 @@
+//! The server: connections, routes, and the order of things (log, gate, shelf, faults).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::header;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::answer::{Answer, DIGEST};
+use super::faults::{self, Fault};
+use super::shelf::Source;
+use super::stream::Body;
+use super::{State, lock, log, paging};
+
+/// Serves until it is dropped, and every connection with it.
+pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                let _ = stream.set_nodelay(true);
+                let state = Arc::clone(&state);
+                let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), service);
+                connections.spawn(async move { connection.await.ok() });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn answer(
+    state: Arc<State>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let at = {
+        let mut log = lock(&state.log);
+        log.push(log::Entry::new(parts.method.clone(), path, query, &parts.headers));
+        log.len() - 1
+    };
+    let form = match parts.method {
+        Method::POST => Limited::new(body, 64 << 10).collect().await.ok().map(|all| all.to_bytes()),
+        _ => None,
+    };
+    let faults = faults::striking(&mut lock(&state.rules), &parts.method, path);
+    let answer = route(&state, &parts, form.as_deref(), &faults).struck(&faults, path);
+    let status = answer.status.as_u16();
+    let (response, sent) = answer.response(parts.method == Method::HEAD, &faults);
+    lock(&state.log)[at].answered(status, sent);
+    Ok(response)
+}
+
+fn route(state: &State, parts: &Parts, form: Option<&[u8]>, faults: &[Fault]) -> Answer {
+    let query = parts.uri.query().unwrap_or_default();
+    let path = parts.uri.path();
+    if path == "/token" {
+        let (status, body) = lock(&state.gate).token(query, &parts.headers, form);
+        return Answer::text(status, body);
+    }
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return Answer::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "read only");
+    }
+    let Some((repository, kind, reference)) = parse(path) else {
+        return Answer::text(StatusCode::NOT_FOUND, String::new());
+    };
+    if let Some(challenge) = lock(&state.gate).challenge(&state.address, repository, &parts.headers)
+    {
+        return Answer::error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
+            .with(header::WWW_AUTHENTICATE, &challenge);
+    }
+    match kind {
+        "manifests" => manifest(state, repository, reference),
+        "blobs" => blob(state, parts, repository, reference, faults),
+        _ => match lock(&state.shelf).tags(repository) {
+            Some(tags) => paging::page(repository, tags, query, faults),
+            None => unknown("NAME_UNKNOWN", "repository name not known to registry"),
+        },
+    }
+}
+
+/// `/v2/<name>/<kind>/<reference>`.
+fn parse(path: &str) -> Option<(&str, &str, &str)> {
+    let (rest, reference) = path.strip_prefix("/v2/")?.rsplit_once('/')?;
+    let (repository, kind) = rest.rsplit_once('/')?;
+    matches!(kind, "manifests" | "blobs" | "tags").then_some((repository, kind, reference))
+}
+
+fn unknown(code: &str, message: &str) -> Answer {
+    Answer::error(StatusCode::NOT_FOUND, code, message)
+}
+
+fn manifest(state: &State, repository: &str, reference: &str) -> Answer {
+    match lock(&state.shelf).manifest(repository, reference) {
+        Some((digest, media_type, bytes)) => Answer::whole(StatusCode::OK, Source::Bytes(bytes))
+            .with(header::CONTENT_TYPE, media_type.as_str())
+            .with(DIGEST, &digest.to_string()),
+        None => unknown("MANIFEST_UNKNOWN", "manifest unknown"),
+    }
+}
+
+fn blob(state: &State, parts: &Parts, repository: &str, digest: &str, faults: &[Fault]) -> Answer {
+    let Some(source) = lock(&state.shelf).blob(repository, digest) else {
+        return unknown("BLOB_UNKNOWN", "blob unknown to registry");
+    };
+    let size = source.size();
+    let whole = Answer::whole(StatusCode::OK, source)
+        .with(header::CONTENT_TYPE, "application/octet-stream")
+        .with(DIGEST, digest);
+    let range = parts.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let Some(range) = range.filter(|_| !faults.contains(&Fault::IgnoreRange)) else {
+        return whole;
+    };
+    match span(range, size) {
+        Some((start, end)) => {
+            Answer { status: StatusCode::PARTIAL_CONTENT, range: (start, end), ..whole }
+                .with(header::CONTENT_RANGE, &format!("bytes {start}-{}/{size}", end - 1))
+        }
+        None => unknown("RANGE_INVALID", "invalid content range")
+            .with(header::CONTENT_RANGE, &format!("bytes */{size}"))
+            .with_status(StatusCode::RANGE_NOT_SATISFIABLE),
+    }
+}
+
+/// `bytes=first-` or `bytes=first-last`, as a start and an end.
+fn span(range: &str, size: u64) -> Option<(u64, u64)> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let start: u64 = first.parse().ok()?;
+    let end =
+        if last.is_empty() { size } else { last.parse::<u64>().ok()?.saturating_add(1).min(size) };
+    (start < end).then_some((start, end))
+}
