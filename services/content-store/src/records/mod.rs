@@ -1,0 +1,131 @@
+//! The store's records in lib/meta: what there is, its labels, and the edges that these imply.
+//!
+//! Every change goes through [`Change`], which keeps the stored edges in step with their owners in
+//! the same transaction and tells the collector's barrier of every edge that is added.
+
+use std::sync::Arc;
+
+use varve_core::{Error, Kind, Result};
+use varve_meta::{Db, Tx};
+
+pub mod edges;
+pub mod noun;
+pub mod values;
+
+pub use edges::Target;
+pub use noun::{Noun, Sort, Stored};
+
+use crate::collect::barrier::Barrier;
+
+/// Something that records can be read from: the database, or a transaction.
+pub trait View {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+    /// Sorted by key.
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>>;
+}
+
+impl View for Db {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Db::get(self, key)
+    }
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        Db::scan(self, prefix)
+    }
+}
+
+/// A transaction, and who must hear of new edges.
+pub struct Change<'a> {
+    tx: &'a mut Tx,
+    barrier: &'a Barrier,
+}
+
+impl View for Change<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.tx.get(key)
+    }
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.tx.scan(prefix)
+    }
+}
+
+impl Change<'_> {
+    pub fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<()> {
+        self.tx.put(key, value)
+    }
+
+    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.tx.delete(key)
+    }
+
+    /// Whether `key` has a record.
+    pub fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.tx.get(key)?.is_some())
+    }
+
+    /// Whether any record begins with `prefix`.
+    pub fn any(&self, prefix: &[u8]) -> Result<bool> {
+        Ok(self.tx.first(prefix)?.is_some())
+    }
+
+    pub fn barrier(&self) -> &Barrier {
+        self.barrier
+    }
+}
+
+/// The database, and the barrier that all changes go past.
+pub struct Records {
+    db: Db,
+    pub barrier: Arc<Barrier>,
+}
+
+impl Records {
+    pub fn new(db: Db) -> Self {
+        Self { db, barrier: Arc::default() }
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Runs `op` as one transaction; durable when this answers.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Change<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let barrier = Arc::clone(&self.barrier);
+        self.db.write(move |tx| op(&mut Change { tx, barrier: &barrier })).await
+    }
+
+    /// [`Records::write`] for threads that may block.
+    pub fn write_blocking<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Change<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let barrier = Arc::clone(&self.barrier);
+        self.db.write_blocking(move |tx| op(&mut Change { tx, barrier: &barrier }))
+    }
+
+    /// Reads off the async threads.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&Db) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let db = self.db.clone();
+        blocking(move || op(&db)).await
+    }
+}
+
+/// Runs what blocks off the async threads.
+pub async fn blocking<T: Send + 'static>(
+    op: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(op).await {
+        Ok(result) => result,
+        Err(error) if error.is_cancelled() => {
+            Err(Error::new(Kind::Cancelled, "the process is shutting down"))
+        }
+        Err(error) => {
+            Err(Error::internal("a blocking task of the content store").with_source(error))
+        }
+    }
+}

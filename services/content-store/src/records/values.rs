@@ -1,0 +1,96 @@
+//! What the records hold, as JSON with a format version, so that an export can be read by people.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use varve_core::{Descriptor, Error, Result, Timestamp};
+
+use super::noun::Noun;
+
+const FORMAT: u32 = 1;
+
+/// A blob, as one namespace has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Content {
+    pub size: u64,
+    #[serde(with = "stamp")]
+    pub created: Timestamp,
+    #[serde(with = "stamp")]
+    pub updated: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Image {
+    pub target: Descriptor,
+    #[serde(with = "stamp")]
+    pub created: Timestamp,
+    #[serde(with = "stamp")]
+    pub updated: Timestamp,
+}
+
+/// A lease, or the record of a namespace that was created.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Created {
+    #[serde(with = "stamp")]
+    pub created: Timestamp,
+}
+
+/// A container, without what is in its body.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Container {
+    pub image: String,
+    pub runtime: String,
+    pub snapshotter: String,
+    pub snapshot_key: String,
+    #[serde(with = "stamp")]
+    pub created: Timestamp,
+    #[serde(with = "stamp")]
+    pub updated: Timestamp,
+    /// The name of the file under `containers/` with options, spec and extensions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Out<'a, T> {
+    v: u32,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+/// The bytes of a value.
+pub fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
+    let internal = |error| Error::internal("a record cannot be written").with_source(error);
+    serde_json::to_vec(&Out { v: FORMAT, value }).map_err(internal)
+}
+
+/// The value of `noun`'s record. DataLoss where it cannot be read.
+pub fn decode<T: DeserializeOwned>(noun: &Noun, bytes: &[u8]) -> Result<T> {
+    let lost = |why: String| {
+        Error::data_loss(format!("the record of {} {}: {why}", noun.sort.as_str(), noun.name))
+    };
+    let version: Version = serde_json::from_slice(bytes).map_err(|e| lost(e.to_string()))?;
+    if version.v != FORMAT {
+        return Err(lost(format!("has format {}, want {FORMAT}; use a newer varve", version.v)));
+    }
+    serde_json::from_slice(bytes).map_err(|error| lost(error.to_string()))
+}
+
+/// Times as RFC 3339.
+pub mod stamp {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use varve_core::Timestamp;
+
+    pub fn serialize<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(time)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
