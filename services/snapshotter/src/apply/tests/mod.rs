@@ -1,0 +1,12 @@
+//! Layers built byte by byte, applied into a root beside a canary that must never change.
+
+mod confined;
+mod exact;
+mod gnu_tar;
+mod kit;
+mod measure;
+mod parser;
+mod streams;
+mod umoci;
+mod unprivileged;
+mod whiteouts;

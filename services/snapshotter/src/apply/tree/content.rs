@@ -1,0 +1,68 @@
+//! A file's bytes, from the buffers that the inflating thread filled to the disk.
+
+use std::io::BufRead;
+use std::os::fd::OwnedFd;
+
+use rustix::fs;
+use rustix::io::Errno;
+
+use super::super::{ApplyError, Extent, TreePath};
+use super::failed;
+
+/// Writes all of `body`: from the buffers that the inflating thread filled, with no copy between.
+pub(super) fn copy(
+    body: &mut dyn BufRead,
+    fd: &OwnedFd,
+    path: &TreePath,
+) -> Result<u64, ApplyError> {
+    let mut total = 0;
+    loop {
+        let bytes = body.fill_buf().map_err(ApplyError::body)?;
+        if bytes.is_empty() {
+            return Ok(total);
+        }
+        let written = write(|| rustix::io::write(fd, bytes), path)?;
+        body.consume(written);
+        total += written as u64;
+    }
+}
+
+/// Writes the extents at their places; the rest of `size` stays a hole.
+pub(super) fn copy_sparse(
+    body: &mut dyn BufRead,
+    fd: &OwnedFd,
+    size: u64,
+    extents: &[Extent],
+    path: &TreePath,
+) -> Result<u64, ApplyError> {
+    let mut total = 0;
+    for extent in extents {
+        let (mut at, end) = (extent.offset, extent.offset + extent.len);
+        while at < end {
+            let bytes = body.fill_buf().map_err(ApplyError::body)?;
+            let len = bytes.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+            if len == 0 {
+                return Err(ApplyError::refused(path, "its sparse map has more than its body"));
+            }
+            let written = write(|| rustix::io::pwrite(fd, &bytes[..len], at), path)?;
+            body.consume(written);
+            at += written as u64;
+        }
+        total += extent.len.next_multiple_of(4096);
+    }
+    fs::ftruncate(fd, size).map_err(failed("making the hole in", path))?;
+    Ok(total)
+}
+
+/// One write, begun again where a signal came.
+fn write(
+    mut call: impl FnMut() -> Result<usize, Errno>,
+    path: &TreePath,
+) -> Result<usize, ApplyError> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other.map_err(failed("writing", path)),
+        }
+    }
+}

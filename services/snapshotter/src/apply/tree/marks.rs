@@ -1,0 +1,131 @@
+//! Sets of paths: what this layer made or emptied, and the directories that it implies.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use super::super::{ImpliedDir, TreePath};
+
+/// A set of paths that keeps eight bytes of each: a keyed hash, which no archive can aim at.
+#[derive(Default)]
+pub(super) struct Marks {
+    hashes: HashSet<u64>,
+    key: RandomState,
+}
+
+impl Marks {
+    /// Adds a path; whether it was new.
+    pub(super) fn add(&mut self, path: &TreePath) -> bool {
+        self.hashes.insert(self.key.hash_one(path))
+    }
+
+    pub(super) fn has(&self, path: &TreePath) -> bool {
+        self.hashes.contains(&self.key.hash_one(path))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Adds a path and the directories above it.
+    pub(super) fn add_with_ancestors(&mut self, path: &TreePath) {
+        let mut path = path.clone();
+        // Where a path is, its ancestors are too.
+        while self.add(&path) && !path.is_root() {
+            path.pop();
+        }
+    }
+}
+
+/// Directories that something is in and no entry describes (yet), and whether nothing but
+/// whiteouts is in them; and those that must be directories in the parent too.
+#[derive(Default)]
+pub(super) struct Implied {
+    dirs: BTreeMap<TreePath, bool>,
+    below: BTreeSet<TreePath>,
+    /// Of all names that were ever added.
+    bytes: usize,
+}
+
+impl Implied {
+    pub(super) fn add(&mut self, path: TreePath, hollow: bool) {
+        if !hollow {
+            self.fill(&path.parent());
+        }
+        self.bytes += path.as_bytes().len();
+        self.dirs.insert(path, hollow);
+    }
+
+    /// Bytes of the names that are remembered, at most.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Something that is no whiteout is now in `path`.
+    pub(super) fn fill(&mut self, path: &TreePath) {
+        let mut path = path.clone();
+        while let Some(hollow) = self.dirs.get_mut(&path).filter(|hollow| **hollow) {
+            *hollow = false;
+            path.pop();
+        }
+    }
+
+    /// An entry describes `path`.
+    pub(super) fn described(&mut self, path: &TreePath) {
+        if self.dirs.remove(path).is_some() {
+            self.needs_below(path);
+        }
+    }
+
+    /// `path` and all below it is gone; whether something implied was there, which may have
+    /// belonged elsewhere.
+    pub(super) fn gone(&mut self, path: &TreePath) -> bool {
+        self.remove(self.within(path, |_, _| true))
+    }
+
+    /// What holds nothing but whiteouts below `path` is gone; whether there was any.
+    pub(super) fn hollow_gone(&mut self, path: &TreePath) -> bool {
+        self.remove(self.within(path, |dir, hollow| hollow && dir != path))
+    }
+
+    fn remove(&mut self, dirs: Vec<TreePath>) -> bool {
+        for dir in &dirs {
+            self.dirs.remove(dir);
+        }
+        !dirs.is_empty()
+    }
+
+    /// A whiteout was made in `dir`.
+    pub(super) fn holds_whiteout(&mut self, dir: &TreePath) {
+        self.needs_below(dir);
+    }
+
+    fn needs_below(&mut self, dir: &TreePath) {
+        if !self.below.contains(dir) {
+            self.bytes += dir.as_bytes().len();
+            self.below.insert(dir.clone());
+        }
+    }
+
+    /// Those of `path` and below it that are wanted.
+    fn within(&self, path: &TreePath, wanted: impl Fn(&TreePath, bool) -> bool) -> Vec<TreePath> {
+        let from = self.dirs.range(path..).take_while(|(dir, _)| dir.starts_like(path));
+        let within = from.filter(|(dir, hollow)| dir.is_within(path) && wanted(dir, **hollow));
+        within.map(|(dir, _)| dir.clone()).collect()
+    }
+
+    /// What must be a directory in the parent; hollow ones go where they are not.
+    pub(super) fn must_be_below(&self) -> Vec<TreePath> {
+        let hollow = |dir: &&TreePath| self.dirs.get(*dir).copied().unwrap_or(false);
+        self.below.iter().filter(|dir| !dir.is_root() && !hollow(dir)).cloned().collect()
+    }
+
+    pub(super) fn list(&self, root_described: bool) -> Vec<ImpliedDir> {
+        let root = (!root_described)
+            .then(|| ImpliedDir { path: TreePath::root().as_path().into(), hollow: false });
+        let dirs = self
+            .dirs
+            .iter()
+            .map(|(path, hollow)| ImpliedDir { path: path.as_path().into(), hollow: *hollow });
+        root.into_iter().chain(dirs).collect()
+    }
+}

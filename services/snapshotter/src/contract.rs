@@ -1,0 +1,169 @@
+//! The contract of [`Snapshots`], written once for every driver.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use varve_core::snapshots::{Info, Kind, NewSnapshot, Snapshots, Usage};
+use varve_core::{Error, Filter, Labels, Mask, Mount, Namespace, Result, Scope};
+
+use crate::drivers::Driver;
+use crate::graph::{Change, Look, New, Snapshot, check_active, check_key, unused};
+use crate::service::{Inner, Snapshotter};
+
+#[async_trait]
+impl<D: Driver> Snapshots for Snapshotter<D> {
+    async fn stat(&self, scope: &Scope, key: &str) -> Result<Info> {
+        let (namespace, key) = owned(scope, key);
+        self.run(move |inner| inner.db.info(&namespace, &key)).await
+    }
+
+    async fn update(&self, scope: &Scope, key: &str, labels: &Labels, mask: &Mask) -> Result<Info> {
+        mask.check(&[])?;
+        let (namespace, key) = owned(scope, key);
+        let (labels, mask) = (labels.clone(), mask.clone());
+        self.0.db.write(move |tx| tx.relabel(&namespace, &key, &labels, &mask)).await
+    }
+
+    async fn usage(&self, scope: &Scope, key: &str) -> Result<Usage> {
+        let (namespace, key) = owned(scope, key);
+        self.run(move |inner| inner.usage(&namespace, &key)).await
+    }
+
+    async fn mounts(&self, scope: &Scope, key: &str) -> Result<Vec<Mount>> {
+        let (namespace, key) = owned(scope, key);
+        self.run(move |inner| inner.mounts(&namespace, &key)).await
+    }
+
+    async fn prepare(&self, scope: &Scope, new: NewSnapshot) -> Result<Vec<Mount>> {
+        self.make(scope, new, Kind::Active).await
+    }
+
+    async fn view(&self, scope: &Scope, new: NewSnapshot) -> Result<Vec<Mount>> {
+        self.make(scope, new, Kind::View).await
+    }
+
+    async fn commit(&self, scope: &Scope, name: &str, key: &str, labels: &Labels) -> Result<()> {
+        let new = New {
+            namespace: scope.namespace.clone(),
+            key: name.to_owned(),
+            parent: None,
+            kind: Kind::Committed,
+            labels: labels.clone(),
+        };
+        new.check()?;
+        self.lease(scope, name).await?;
+        let key = key.to_owned();
+        self.run(move |inner| inner.commit(&key, new)).await
+    }
+
+    async fn remove(&self, scope: &Scope, key: &str) -> Result<()> {
+        let (namespace, key) = owned(scope, key);
+        self.run(move |inner| {
+            let generations = Arc::clone(&inner.generations);
+            let dir = inner.db.write_blocking(move |tx| {
+                generations.forget(&namespace, &key);
+                tx.forget(&namespace, &key)
+            })?;
+            inner.discard(dir);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list(&self, scope: &Scope, filters: &[String]) -> Result<Vec<Info>> {
+        let filter = Filter::parse(filters)?;
+        let namespace = scope.namespace.clone();
+        self.run(move |inner| {
+            let mut infos = inner.db.infos(&namespace)?;
+            infos.retain(|info| filter.matches(info));
+            Ok(infos)
+        })
+        .await
+    }
+}
+
+impl<D: Driver> Snapshotter<D> {
+    async fn make(&self, scope: &Scope, new: NewSnapshot, kind: Kind) -> Result<Vec<Mount>> {
+        let NewSnapshot { key, parent, labels } = new;
+        // The wire has no other way to say that there is none.
+        let parent = parent.filter(|parent| !parent.is_empty());
+        let new = New { namespace: scope.namespace.clone(), key, parent, kind, labels };
+        new.check()?;
+        self.lease(scope, &new.key).await?;
+        self.run(move |inner| inner.make(new)).await
+    }
+}
+
+impl<D: Driver> Inner<D> {
+    /// Makes the directory, then the record.
+    fn make(&self, new: New) -> Result<Vec<Mount>> {
+        unused(&self.db, &new.namespace, &new.key)?;
+        let parents = self.parents(&new.namespace, new.parent.as_deref())?;
+        let staged = self.places.stage()?;
+        self.driver.create(staged.path(), new.kind, &parents)?;
+        let dir = staged.settle()?;
+        let (kind, boot) = (new.kind, self.boot.clone());
+        let generations = Arc::clone(&self.generations);
+        let recorded = self.db.write_blocking(move |tx| {
+            generations.touch(&new.namespace, &new.key);
+            tx.create(&new, dir, &boot)
+        });
+        match recorded {
+            Ok(()) => Ok(self.driver.mounts(&self.places.snapshot(dir), kind, &parents)),
+            Err(error) => {
+                self.places.discard(dir);
+                Err(error)
+            }
+        }
+    }
+
+    pub fn mounts(&self, namespace: &Namespace, key: &str) -> Result<Vec<Mount>> {
+        let snapshot = self.db.snapshot(namespace, key)?;
+        if snapshot.kind == Kind::Committed {
+            return Err(Error::precondition(format!(
+                "snapshot {key:?} is committed, and only a view of it can be mounted: `varve mount` makes one"
+            )));
+        }
+        self.mounts_of(namespace, &snapshot)
+    }
+
+    /// How to mount what is active or a view.
+    pub fn mounts_of(&self, namespace: &Namespace, snapshot: &Snapshot) -> Result<Vec<Mount>> {
+        let parents = self.parents(namespace, snapshot.parent.as_deref())?;
+        Ok(self.driver.mounts(&self.places.snapshot(snapshot.dir), snapshot.kind, &parents))
+    }
+
+    fn usage(&self, namespace: &Namespace, key: &str) -> Result<Usage> {
+        let snapshot = self.db.snapshot(namespace, key)?;
+        match self.db.dir(snapshot.dir)?.usage {
+            Some(usage) => Ok(usage),
+            None => self.driver.usage(&self.places.snapshot(snapshot.dir)),
+        }
+    }
+
+    fn commit(&self, key: &str, new: New) -> Result<()> {
+        check_key(key)?;
+        let snapshot = self.db.snapshot(&new.namespace, key)?;
+        check_active(key, &snapshot)?;
+        unused(&self.db, &new.namespace, &new.key)?;
+        let dir = self.places.snapshot(snapshot.dir);
+        let usage = self.driver.usage(&dir)?;
+        let (old, boot) = (key.to_owned(), self.boot.clone());
+        let generations = Arc::clone(&self.generations);
+        self.db.write_blocking(move |tx| {
+            generations.touch(&new.namespace, &new.key);
+            tx.commit(&old, &new, usage, &boot)?;
+            generations.forget(&new.namespace, &old);
+            Ok(())
+        })?;
+        self.syncer.changed();
+        if let Err(error) = self.driver.committed(&dir) {
+            tracing::debug!(error = %error.chain(), "tidying a committed snapshot");
+        }
+        Ok(())
+    }
+}
+
+fn owned(scope: &Scope, key: &str) -> (Namespace, String) {
+    (scope.namespace.clone(), key.to_owned())
+}

@@ -1,0 +1,166 @@
+//! Where things are below the root, and how a directory gets from one place to the next.
+//!
+//! ```text
+//! meta/            the records
+//! snapshots/ID/    a snapshot's directory; its record came after it and goes before it
+//! staged/ID/       one in the making, owned by whoever holds its [`Staged`]
+//! trash/ID/        one that nothing refers to any more
+//! lost/ID/         one whose record was lost with a damaged database
+//! ```
+//!
+//! Every move is a rename, so that a crash leaves each directory in one place.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use varve_core::{Error, Result};
+
+use crate::graph::DirId;
+use crate::trash::Trash;
+use crate::tree;
+
+/// The directories of one snapshotter.
+#[derive(Debug)]
+pub(crate) struct Places {
+    root: PathBuf,
+    next: AtomicU64,
+    /// Staged by this process, now.
+    staged: Mutex<BTreeSet<DirId>>,
+    pub trash: Trash,
+}
+
+impl Places {
+    /// Makes what is missing. `above` is the highest number that records know.
+    pub fn open(root: &Path, above: u64) -> Result<Self> {
+        let mut highest = above;
+        for place in ["snapshots", "staged", "trash"] {
+            let dir = root.join(place);
+            tree::make_private(&dir)?;
+            highest = numbers(&dir)?.into_iter().map(|id| id.0).fold(highest, u64::max);
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            next: AtomicU64::new(highest + 1),
+            staged: Mutex::default(),
+            trash: Trash::open(root.join("trash"))?,
+        })
+    }
+
+    /// Where a snapshot's directory is.
+    pub fn snapshot(&self, id: DirId) -> PathBuf {
+        self.root.join("snapshots").join(id.to_string())
+    }
+
+    /// The number of a path `snapshots/ID/…` of ours.
+    pub fn number(&self, path: &Path) -> Option<DirId> {
+        let below = path.strip_prefix(self.root.join("snapshots")).ok()?;
+        number(below.components().next()?.as_os_str().to_str()?)
+    }
+
+    /// A directory where old kernels may mount for a moment.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directories that are in `snapshots/`.
+    pub fn snapshots(&self) -> Result<Vec<DirId>> {
+        numbers(&self.root.join("snapshots"))
+    }
+
+    /// A new, empty directory of the caller's.
+    pub fn stage(self: &Arc<Self>) -> Result<Staged> {
+        let id = DirId(self.next.fetch_add(1, Ordering::Relaxed));
+        let path = self.root.join("staged").join(id.to_string());
+        self.owned().insert(id);
+        let staged = Staged { places: Arc::clone(self), id, path, settled: false };
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&staged.path)
+            .map_err(|error| Error::io(format!("making {}", staged.path.display()), error))?;
+        Ok(staged)
+    }
+
+    /// Removes what is staged and nobody of this process owns.
+    pub fn sweep_staged(&self) -> Result<()> {
+        let dir = self.root.join("staged");
+        for id in numbers(&dir)? {
+            if !self.owned().contains(&id) {
+                self.throw(&dir.join(id.to_string()), id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gets rid of a directory whose record is gone.
+    pub fn discard(&self, id: DirId) {
+        self.throw(&self.snapshot(id), id);
+    }
+
+    /// Puts aside a directory whose record was lost.
+    pub fn put_aside(&self, id: DirId) -> Result<PathBuf> {
+        let lost = self.root.join("lost");
+        tree::make_private(&lost)?;
+        let to = lost.join(id.to_string());
+        fs::rename(self.snapshot(id), &to)
+            .map_err(|error| Error::io(format!("moving to {}", to.display()), error))?;
+        Ok(to)
+    }
+
+    fn throw(&self, path: &Path, id: DirId) {
+        self.trash.throw(path, &id.to_string());
+    }
+
+    fn owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<DirId>> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A staged directory; dropping it removes it, in the background.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    places: Arc<Places>,
+    id: DirId,
+    path: PathBuf,
+    settled: bool,
+}
+
+impl Staged {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Moves it to `snapshots/`; a record must follow at once, or [`Places::discard`].
+    pub fn settle(mut self) -> Result<DirId> {
+        let to = self.places.snapshot(self.id);
+        fs::rename(&self.path, &to)
+            .map_err(|error| Error::io(format!("moving to {}", to.display()), error))?;
+        self.settled = true;
+        Ok(self.id)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.places.throw(&self.path, self.id);
+        }
+        self.places.owned().remove(&self.id);
+    }
+}
+
+fn numbers(dir: &Path) -> Result<Vec<DirId>> {
+    let failed = |error| Error::io(format!("reading {}", dir.display()), error);
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        ids.extend(entry.map_err(failed)?.file_name().to_str().and_then(number));
+    }
+    Ok(ids)
+}
+
+fn number(name: &str) -> Option<DirId> {
+    name.parse().ok().map(DirId)
+}

@@ -1,0 +1,74 @@
+//! Trees of files below a directory of ours: copied exactly, measured, removed.
+//!
+//! Their names and links are an image's and mean nothing here: directories are opened from the
+//! root's descriptor with openat2 and no link is ever followed. Only two descriptors are open at a
+//! time, however deep a tree is.
+
+mod attributes;
+mod copy;
+mod remove;
+mod usage;
+
+use std::fs::DirBuilder;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use varve_core::{Error, Result};
+
+pub(crate) use attributes::{copy_attributes, times, transfer};
+pub(crate) use copy::copy;
+pub(crate) use remove::{remove, remove_at};
+pub(crate) use usage::usage;
+
+/// How a directory is opened that must not be a link.
+pub(crate) const DIR_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Makes a directory that only its owner may enter, and those above it where they are missing.
+pub(crate) fn make_private(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| Error::io(format!("making {}", dir.display()), error))
+}
+
+/// Opens the directory `path` below `root`; ELOOP where a link is on the way.
+pub(crate) fn open_below(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
+    open_with(root, path, DIR_FLAGS)
+}
+
+/// [`rustix::fs::openat2`] without links, begun anew where a rename elsewhere raced with it.
+pub(crate) fn open_with(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    const TRIES: usize = 128;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
+    for _ in 0..TRIES {
+        match rustix::fs::openat2(root.as_fd(), path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => {}
+            done => return done,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// The names in a directory, without `.` and `..`.
+pub(crate) fn names(dir: impl AsFd) -> Result<Vec<PathBuf>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(PathBuf::from(std::ffi::OsStr::from_bytes(name)));
+        }
+    }
+    Ok(names)
+}
+
+/// Whether this process may do everything to every file.
+pub(crate) fn privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}
