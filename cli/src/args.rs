@@ -1,0 +1,138 @@
+//! The command line: what is global, and the list of commands. Each command's own words stand beside
+//! what it does, in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use varve_core::Namespace;
+
+use crate::commands::{
+    completion, content, gc, images, leases, mount, pull, snapshots, unmount, version,
+};
+
+/// Pull container images, keep them, and stack them into root file systems.
+#[derive(Parser, Debug)]
+#[command(name = "varve", version, max_term_width = 100)]
+#[command(after_help = "Example:\n  varve pull alpine\n  varve mount alpine /mnt")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Where everything is kept [default: /var/lib/varve for root, otherwise varve in
+    /// $XDG_DATA_HOME or ~/.local/share]
+    #[arg(long, global = true, value_name = "DIR", env = "VARVE_ROOT", hide_env_values = true)]
+    pub root: Option<PathBuf>,
+    /// The namespace to work in: its images, blobs, leases and snapshots are its own
+    #[arg(long, short, global = true, value_name = "NAME", env = "VARVE_NAMESPACE")]
+    #[arg(default_value = varve_core::scope::DEFAULT_NAMESPACE, hide_env_values = true)]
+    pub namespace: Namespace,
+    /// How to print what there is to print
+    #[arg(long, short, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(default_value_t = Format::Text)]
+    pub output: Format,
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter such as varve=debug
+    #[arg(long, global = true, value_name = "LEVEL", env = "VARVE_LOG", default_value = "warn")]
+    #[arg(hide_env_values = true)]
+    pub log: String,
+}
+
+/// The form of what is printed.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Lines and tables
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// Which snapshotter a command works with.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SnapshotterArg {
+    /// overlayfs or native [default: overlayfs where it works, otherwise native]
+    #[arg(long, global = true, value_name = "NAME", env = "VARVE_SNAPSHOTTER")]
+    #[arg(hide_env_values = true)]
+    pub snapshotter: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Pull(pull::Pull),
+    #[command(visible_alias = "image")]
+    Images(images::Images),
+    Content(content::Content),
+    #[command(visible_alias = "snapshot")]
+    Snapshots(snapshots::Snapshots),
+    #[command(visible_alias = "lease")]
+    Leases(leases::Leases),
+    Mount(mount::Mount),
+    #[command(visible_alias = "umount")]
+    Unmount(unmount::Unmount),
+    Gc(gc::Gc),
+    Version(version::Version),
+    Completion(completion::Completion),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_has_no_contradictions_and_each_command_shows_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let help = sub.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{}", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn global_options_stand_before_and_after_the_command() {
+        for line in ["varve -n a -o json images ls", "varve images ls --namespace a -o json"] {
+            let cli = parse(line).unwrap();
+            assert_eq!((cli.global.namespace.as_str(), cli.global.output), ("a", Format::Json));
+        }
+    }
+
+    #[test]
+    fn a_snapshotter_is_named_before_and_after_the_subcommand() {
+        for line in
+            ["varve snapshots --snapshotter native ls", "varve snapshots ls --snapshotter x"]
+        {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn images_and_image_list_with_and_without_ls() {
+        for line in ["varve images", "varve images ls", "varve image ls"] {
+            assert!(matches!(parse(line).unwrap().command, Command::Images(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_a_usage_error() {
+        for line in [
+            "varve pull Alpine",
+            "varve -n a/b images",
+            "varve content get sha256:ab",
+            "varve pull --platform linux/amd64/v1/x alpine",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The commands: each a file with its words and its work.
+
+pub mod completion;
+pub mod content;
+pub mod gc;
+pub mod images;
+pub mod leases;
+pub mod mount;
+pub mod pull;
+pub mod snapshots;
+pub mod unmount;
+pub mod version;
+
+use varve_core::Labels;
+
+use crate::args::Command;
+use crate::failure::Result;
+use crate::session::Session;
+
+/// Runs what needs a session.
+pub async fn run(session: &Session, command: Command) -> Result<()> {
+    match command {
+        Command::Pull(pull) => pull.run(session).await,
+        Command::Images(images) => images.run(session).await,
+        Command::Content(content) => content.run(session).await,
+        Command::Snapshots(snapshots) => snapshots.run(session).await,
+        Command::Leases(leases) => leases.run(session).await,
+        Command::Mount(mount) => mount.run(session).await,
+        Command::Unmount(unmount) => unmount.run(session).await,
+        Command::Gc(gc) => gc.run(session).await,
+        // These two run without one.
+        Command::Version(_) | Command::Completion(_) => Ok(()),
+    }
+}
+
+/// Labels in a cell, as ctr prints them.
+fn label_cell(labels: &Labels) -> String {
+    if labels.is_empty() {
+        return "-".into();
+    }
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// Labels as lines below others.
+fn label_lines(labels: &Labels) -> Vec<String> {
+    let title = (!labels.is_empty()).then(|| "Labels:".to_owned());
+    let line = labels.iter().map(|(key, value)| format!("  {key}={value}"));
+    title.into_iter().chain(line).collect()
+}

@@ -1,0 +1,109 @@
+//! How a command fails: what is said, and the exit status.
+
+use std::process::ExitCode;
+
+use varve_core::{Error, Kind};
+
+/// Why a command stopped before its end.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something failed: its chain is printed, status 1.
+    Error(Error),
+    /// Whoever read our output went away: nothing is said, status 141 as if SIGPIPE had come.
+    Pipe,
+    /// A signal came: status 130.
+    Interrupted {
+        /// Whether running the same command again goes on where this one stopped.
+        resumes: bool,
+    },
+}
+
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Failure {
+    /// What goes to stderr, if anything does.
+    pub fn message(&self) -> Option<String> {
+        match self {
+            Self::Error(error) => Some(format!("varve: {}", sentence(error))),
+            Self::Pipe => None,
+            Self::Interrupted { resumes: true } => Some(
+                "Interrupted: run the same command again to resume; what was downloaded is kept"
+                    .into(),
+            ),
+            Self::Interrupted { resumes: false } => Some("Interrupted".into()),
+        }
+    }
+
+    pub fn status(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Error(_) => 1,
+            Self::Pipe => 141,
+            Self::Interrupted { .. } => 130,
+        })
+    }
+}
+
+/// The chain, and a next step where the kind alone tells one and the chain gives none.
+fn sentence(error: &Error) -> String {
+    let chain = error.chain();
+    let told = chain.contains(';') || chain.contains(" again");
+    match next_step(error.kind()) {
+        Some(step) if !told => format!("{chain}; {step}"),
+        _ => chain,
+    }
+}
+
+/// Adds a noun to an error that does not name it yet.
+pub fn about(noun: impl Fn() -> String) -> impl Fn(Error) -> Error {
+    move |error| {
+        let noun = noun();
+        if error.chain().contains(&noun) { error } else { error.context(noun) }
+    }
+}
+
+fn next_step(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::Unavailable => "check the name and the network, then run the same command again",
+        Kind::DeadlineExceeded | Kind::Aborted => "run the same command again",
+        Kind::Unauthenticated => "run `docker login` for that registry and try again",
+        Kind::PermissionDenied => "check who may do this, or run as root",
+        Kind::DataLoss => "pull the image again",
+        Kind::ResourceExhausted => "make room: `varve gc` removes what nothing uses",
+        Kind::Internal => "run with --log debug to see more",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_noun_is_told_once() {
+        let about = about(|| "layer ab".to_owned());
+        let told = about(Error::invalid("layer ab: bad")).chain();
+        assert_eq!(told, "layer ab: bad");
+        assert_eq!(about(Error::invalid("bad")).chain(), "layer ab: bad");
+    }
+
+    #[test]
+    fn a_message_is_the_chain_with_one_next_step() {
+        let error = Error::unavailable("connection refused").context("registry h:5000");
+        let message = Failure::from(error).message().unwrap();
+        assert_eq!(
+            message,
+            "varve: registry h:5000: connection refused; check the name and the network, then run \
+             the same command again"
+        );
+        for told in ["locked; wait for it", "cut off: pull again to resume"] {
+            let message = Failure::from(Error::unavailable(told)).message().unwrap();
+            assert_eq!(message, format!("varve: {told}"));
+        }
+    }
+}

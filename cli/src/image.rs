@@ -1,0 +1,159 @@
+//! An image's documents, from a name's target down to the layers: read from the store, and brought
+//! from the registry first where a pull says so. What they say of each other is checked (`check`).
+
+mod check;
+
+use varve_core::oci::{Document, ImageConfig, Index, MAX_DOCUMENT, Manifest};
+use varve_core::remotes::{Fetched, Progress, Remote};
+use varve_core::unpack::Layer;
+use varve_core::{ChainId, Descriptor, Digest, Error, Platform, Result, ResultExt, Scope};
+
+use crate::services::Services;
+
+/// Indexes below an index that are brought; the resolver reads no more either.
+const MOST_INDEXES: usize = 64;
+
+/// An image for one platform.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// What the name points to, and indexes below it, with their children.
+    pub indexes: Vec<(Descriptor, Index)>,
+    pub manifest: Descriptor,
+    pub document: Manifest,
+    pub config: ImageConfig,
+    /// Bottom first.
+    pub layers: Vec<Layer>,
+}
+
+impl Image {
+    /// The image's id, as Docker has it.
+    pub fn id(&self) -> Digest {
+        self.document.config.digest
+    }
+
+    /// The snapshot that holds the whole tree; `None` for an image without layers.
+    pub fn top(&self) -> Option<ChainId> {
+        self.layers.last().map(Layer::chain_id)
+    }
+
+    /// What it was built for: the index's word where the config is silent.
+    pub fn platform(&self) -> Platform {
+        match self.config.os.is_empty() {
+            true => self.manifest.platform.clone().unwrap_or_default(),
+            false => self.config.platform(),
+        }
+    }
+}
+
+/// Reads documents, and brings them first where it has a remote.
+#[derive(Clone, Copy)]
+pub struct Documents<'a> {
+    pub services: &'a Services,
+    pub scope: &'a Scope,
+    pub remote: Option<&'a Remote>,
+}
+
+impl Documents<'_> {
+    /// The image for `platform` below `target`. Without a remote NotFound where a document of it is
+    /// not here.
+    pub async fn load(&self, target: &Descriptor, platform: &Platform) -> Result<Image> {
+        let indexes = self.indexes(target, platform).await?;
+        let manifest = self.services.resolver.select(self.scope, target, platform).await?;
+        self.below(indexes, manifest).await
+    }
+
+    /// The image of one manifest, whatever its platform.
+    pub async fn below(
+        &self,
+        indexes: Vec<(Descriptor, Index)>,
+        manifest: Descriptor,
+    ) -> Result<Image> {
+        let noun = || noun(&manifest);
+        let bytes = self.read(&manifest).await?;
+        let Document::Manifest(document) =
+            Document::parse(&manifest.media_type, &bytes).context(noun)?
+        else {
+            return Err(Error::invalid(format!("{}: is an index", noun())));
+        };
+        check::media_types(&document).context(noun)?;
+        let bytes = self.read(&document.config).await?;
+        let noun = || self::noun(&document.config);
+        let config = ImageConfig::parse(&bytes).context(noun)?;
+        check::platform(&manifest, &config).context(noun)?;
+        let layers = check::stack(&document, &config).context(noun)?;
+        Ok(Image { indexes, manifest, document, config, layers })
+    }
+
+    /// Every index from `target` down that may hold something for `platform`.
+    pub async fn indexes(
+        &self,
+        target: &Descriptor,
+        platform: &Platform,
+    ) -> Result<Vec<(Descriptor, Index)>> {
+        let mut found: Vec<(Descriptor, Index)> = Vec::new();
+        let mut next = vec![target.clone()];
+        while let Some(descriptor) = next.pop() {
+            let known = found.iter().any(|(seen, _)| seen.digest == descriptor.digest);
+            if known || found.len() == MOST_INDEXES {
+                continue;
+            }
+            let Some(index) = self.index(&descriptor).await? else { continue };
+            let fits = |child: &&Descriptor| {
+                let wanted = |offered: &Platform| platform.rank(offered).is_some();
+                child.media_type.is_index() && child.platform.as_ref().is_none_or(wanted)
+            };
+            next.extend(index.manifests.iter().filter(fits).cloned());
+            found.push((descriptor, index));
+        }
+        Ok(found)
+    }
+
+    /// Reads one document; `None` where it is a manifest and not an index.
+    async fn index(&self, descriptor: &Descriptor) -> Result<Option<Index>> {
+        let (kind, noun) = (&descriptor.media_type, || noun(descriptor));
+        if !kind.is_index() && !kind.is_manifest() {
+            return Err(Error::invalid(format!("{kind} {}: is no image", descriptor.digest)));
+        }
+        let bytes = self.read(descriptor).await?;
+        match Document::parse(&descriptor.media_type, &bytes).context(noun)? {
+            Document::Index(index) => Ok(Some(index)),
+            Document::Manifest(_) => Ok(None),
+        }
+    }
+
+    /// Its bytes, or an error that names it.
+    async fn read(&self, document: &Descriptor) -> Result<bytes::Bytes> {
+        let digest = document.digest.to_string();
+        self.read_it(document).await.map_err(|error| match error.chain().contains(&digest) {
+            true => error,
+            false => error.context(noun(document)),
+        })
+    }
+
+    async fn read_it(&self, document: &Descriptor) -> Result<bytes::Bytes> {
+        if document.size > MAX_DOCUMENT {
+            let size = document.size;
+            return Err(Error::exhausted(format!("{size} bytes, more than {MAX_DOCUMENT}")));
+        }
+        self.bring(document).await?;
+        let reader = self.services.content.reader(self.scope, &document.digest).await?;
+        reader.read_all(MAX_DOCUMENT).await
+    }
+
+    /// Has the document brought where it is not here, and held by the lease where it is.
+    async fn bring(&self, document: &Descriptor) -> Result<Fetched> {
+        let Some(remote) = self.remote else { return Ok(Fetched::default()) };
+        self.services.fetcher.fetch(self.scope, remote, document, Progress::ignored()).await
+    }
+}
+
+/// What a document is called in an error.
+fn noun(document: &Descriptor) -> String {
+    let kind = &document.media_type;
+    let word = match (kind.is_index(), kind.is_manifest()) {
+        (true, _) => "index",
+        (_, true) => "manifest",
+        _ => "config",
+    };
+    format!("{word} {}", document.digest)
+}

@@ -1,0 +1,101 @@
+//! The life of one command: runtime, root, services, the work, and an end that a signal may bring early.
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use varve_core::Error;
+
+use crate::args::{Cli, Command};
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+use crate::{commands, log, progress};
+
+/// Async work is little: bytes are hashed, inflated and written by threads of their own.
+const WORKERS: usize = 2;
+const STACK: usize = 1 << 20;
+/// How long threads that still work may hold up the end.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Runs the command to its end and says what went wrong, if anything did.
+pub fn run(cli: Cli) -> ExitCode {
+    match work(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                progress::warn(&message);
+            }
+            failure.status()
+        }
+    }
+}
+
+fn work(cli: Cli) -> Result<()> {
+    log::init(&cli.global.log)?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(live(cli));
+    runtime.shutdown_timeout(LINGER);
+    result
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::io("starting the threads", error).into())
+}
+
+async fn live(cli: Cli) -> Result<()> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Version(version) => return version.run(&global),
+        Command::Completion(completion) => return completion.run(),
+        _ => {}
+    }
+    let resumes = matches!(command, Command::Pull(_));
+    let mut signals = Signals::listen()?;
+    let session = signals.unless(resumes, Session::open(&global)).await?;
+    let outcome = signals.unless(resumes, Box::pin(commands::run(&session, command))).await;
+    // A second signal does not wait for the database either.
+    let closed = signals.unless(resumes, session.close()).await;
+    outcome.and(closed)
+}
+
+/// What asks a command to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(|error| Error::io("listening for signals", error));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// The outcome of `work`, or Interrupted if a signal comes first: `work` is dropped then.
+    async fn unless<T, E: Into<Failure>>(
+        &mut self,
+        resumes: bool,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T> {
+        tokio::select! {
+            outcome = work => outcome.map_err(Into::into),
+            () = self.any() => Err(Failure::Interrupted { resumes }),
+        }
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The command `varve`: everything a person does with images.
+
+mod args;
+mod commands;
+mod failure;
+mod image;
+mod life;
+mod log;
+mod mounts;
+mod output;
+mod process;
+mod progress;
+mod pull;
+mod root;
+mod services;
+mod session;
+mod unpack;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use args::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::try_parse().unwrap_or_else(|error| match error.kind() {
+        // Nothing was asked. Which of the two it is depends on what the environment sets.
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Cli::parse_from(std::env::args_os().chain(["--help".into()]))
+        }
+        _ => error.exit(),
+    });
+    life::run(cli)
+}

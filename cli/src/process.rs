@@ -1,0 +1,52 @@
+//! Which process made something, told so that it stays true: a process id comes again, a process id
+//! with its start and the boot does not.
+
+use std::fs;
+
+use varve_core::{Error, Result};
+
+/// This boot of the machine: mounts and processes do not outlive it.
+pub fn boot_id() -> Result<String> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    let id = fs::read_to_string(PATH).map_err(|error| Error::io(PATH, error))?;
+    Ok(id.trim().to_owned())
+}
+
+/// `boot/pid/start` of this process.
+pub fn identity() -> Result<String> {
+    let pid = std::process::id();
+    let start = start(pid).ok_or_else(|| Error::internal("/proc does not tell of this process"))?;
+    Ok(format!("{}/{pid}/{start}", boot_id()?))
+}
+
+/// Whether the process of that [`identity`] is gone. What cannot be read is not known to be.
+pub fn is_gone(identity: &str) -> bool {
+    let parts: Vec<&str> = identity.split('/').collect();
+    let [boot, pid, began] = parts[..] else { return false };
+    let (Ok(pid), Ok(now)) = (pid.parse(), boot_id()) else { return false };
+    boot != now || start(pid).is_none_or(|start| start != began)
+}
+
+/// When a process began, in clock ticks since the boot: field 22 of its stat (proc(5)), counted from
+/// the end of the name, which may hold anything.
+fn start(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(19).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_here_and_one_that_had_its_number_before_is_gone() {
+        let own = identity().unwrap();
+        assert!(!is_gone(&own));
+        let (rest, start) = own.rsplit_once('/').unwrap();
+        assert!(is_gone(&format!("{rest}/{start}0")));
+        let (boot, rest) = own.split_once('/').unwrap();
+        assert!(is_gone(&format!("{boot}0/{rest}")));
+        assert!(!is_gone("nonsense"));
+    }
+}

@@ -1,0 +1,39 @@
+//! What a layer can be at.
+
+/// From first to last; bytes are of the blob, compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Nothing has happened yet.
+    Queued,
+    /// Other downloads go first.
+    Waiting,
+    Downloading(u64),
+    /// The download failed and is tried again.
+    Retrying(u32),
+    Downloaded,
+    Extracting(u64),
+    Complete,
+    /// Was here before: nothing to do.
+    Exists,
+}
+
+impl Phase {
+    /// Docker's words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Queued => "Pulling fs layer",
+            Self::Waiting => "Waiting",
+            Self::Downloading(_) => "Downloading",
+            Self::Retrying(_) => "Retrying",
+            Self::Downloaded => "Download complete",
+            Self::Extracting(_) => "Extracting",
+            Self::Complete => "Pull complete",
+            Self::Exists => "Already exists",
+        }
+    }
+
+    /// Whether nothing follows.
+    pub fn is_last(self) -> bool {
+        matches!(self, Self::Complete | Self::Exists)
+    }
+}
