@@ -1,0 +1,116 @@
+//! The command under test, as a person runs it: the built binary, a root of its own, no environment
+//! that could lead it elsewhere.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+/// `varve` with a root of its own, which goes with it.
+pub struct Varve {
+    binary: PathBuf,
+    root: TempDir,
+}
+
+impl Varve {
+    /// With the binary of this build.
+    pub fn new() -> Result<Self> {
+        Self::with_binary(binary()?)
+    }
+
+    /// With any other binary.
+    pub fn with_binary(binary: PathBuf) -> Result<Self> {
+        let root = tempfile::Builder::new().prefix("varve-").tempdir()?;
+        Ok(Self { binary, root })
+    }
+
+    /// The root, as `--root` names it.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The content store's directory: an OCI image layout.
+    pub fn layout(&self) -> PathBuf {
+        self.root.path().join("content")
+    }
+
+    /// The command with `args`, ready to be run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg("--root").arg(self.root.path()).args(args).stdin(Stdio::null());
+        for name in ["VARVE_ROOT", "VARVE_NAMESPACE", "VARVE_LOG", "VARVE_SNAPSHOTTER"] {
+            command.env_remove(name);
+        }
+        command.env("DOCKER_CONFIG", self.root.path().join("no-docker-config"));
+        command
+    }
+
+    /// Runs it, whatever comes of it.
+    pub fn output(&self, args: &[&str]) -> Result<Output> {
+        self.command(args).output().with_context(|| format!("cannot run varve {args:?}"))
+    }
+
+    /// Runs it and answers what it printed; an exit status other than 0 is an error.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        let output = self.output(args)?;
+        if !output.status.success() {
+            bail!("varve {args:?}: {}\n{}", output.status, text(&output.stderr));
+        }
+        Ok(text(&output.stdout))
+    }
+
+    /// Runs it and answers its error text; an exit status of 0 is an error.
+    pub fn fail(&self, args: &[&str]) -> Result<String> {
+        let output = self.output(args)?;
+        if output.status.success() {
+            bail!("varve {args:?} succeeded:\n{}", text(&output.stdout));
+        }
+        Ok(text(&output.stderr))
+    }
+
+    /// Runs it with `--output json` and reads what it printed.
+    pub fn json(&self, args: &[&str]) -> Result<serde_json::Value> {
+        let printed = self.run(&[args, &["--output", "json"]].concat())?;
+        serde_json::from_str(&printed).with_context(|| format!("varve {args:?}: {printed}"))
+    }
+}
+
+/// Bytes as text, for messages.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The binary that `VARVE_BINARY` names; else that of this build, which is built first where it is not
+/// up to date.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("VARVE_BINARY") {
+        return Ok(named.into());
+    }
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BINARY
+        .get_or_init(|| build().map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(|error| anyhow::anyhow!("cannot build varve: {error}"))
+}
+
+fn build() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    // target/<profile>/deps/<test> or target/<profile>/<bin>
+    let profile = own
+        .ancestors()
+        .skip(1)
+        .find(|dir| dir.file_name().is_some_and(|name| name != "deps"))
+        .context("a test runs from below the target directory")?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "--package", "varve"]);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status()?;
+    if !status.success() {
+        bail!("cargo build: {status}");
+    }
+    Ok(profile.join("varve"))
+}

@@ -1,0 +1,13 @@
+//! What the scenarios share: images made on the spot, registries to pull them from, the command
+//! under test, and trees as lists that can be compared.
+
+pub mod command;
+pub mod compare;
+pub mod demo;
+pub mod fake;
+pub mod image;
+pub mod layer;
+pub mod odd;
+pub mod peers;
+pub mod registry;
+pub mod tree;

@@ -1,0 +1,124 @@
+//! Who may import whom (README, *The map*), held by `cargo metadata`.
+
+#![allow(clippy::unwrap_used, reason = "of tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Package to the packages of ours that it may use outside its tests.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("varve-core", &[]),
+    ("varve-registry", &["varve-core"]),
+    ("varve-meta", &["varve-core"]),
+    ("varve-resolver", &["varve-core", "varve-registry"]),
+    ("varve-fetcher", &["varve-core", "varve-registry"]),
+    ("varve-content-store", &["varve-core", "varve-meta"]),
+    ("varve-snapshotter", &["varve-core", "varve-meta"]),
+    (
+        "varve",
+        &[
+            "varve-core",
+            // Docker's config.json belongs to the client, and is read by the distribution client's
+            // own code.
+            "varve-registry",
+            "varve-resolver",
+            "varve-fetcher",
+            "varve-content-store",
+            "varve-snapshotter",
+        ],
+    ),
+    ("varve-tests", &["varve-core", "varve-registry"]),
+];
+
+/// Libraries from elsewhere that only some of ours may use directly.
+const ONLY_UNDER: &[(&str, &[&str])] = &[
+    ("sled", &["varve-meta"]),
+    ("tonic", &["varve-proto", "varve-rpc"]),
+    ("prost", &["varve-proto", "varve-rpc"]),
+    ("reqwest", &["varve-registry"]),
+    ("tar", &["varve-snapshotter", "varve-tests"]),
+    ("clap", &["varve"]),
+];
+
+/// What core, being vocabulary, never knows of: a runtime only behind `testsuite`.
+const NEVER_IN_CORE: &[&str] = &["tonic", "sled", "reqwest", "hyper", "rustix"];
+
+#[test]
+fn no_package_imports_another_that_it_may_not() {
+    for (package, imports) in imports_of_ours() {
+        let allowed = MAY_IMPORT.iter().find(|(name, _)| *name == package);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{package} has no place in the house"));
+        for import in imports.iter().filter(|import| import.starts_with("varve-")) {
+            assert!(allowed.contains(&import.as_str()), "{package} may not import {import}");
+        }
+    }
+}
+
+#[test]
+fn a_library_with_a_room_of_its_own_stays_in_it() {
+    for (package, imports) in imports_of_ours() {
+        for (library, rooms) in ONLY_UNDER {
+            let inside = rooms.contains(&package.as_str());
+            assert!(inside || !imports.contains(*library), "{package} may not use {library}");
+        }
+    }
+}
+
+#[test]
+fn core_knows_no_wire_no_database_and_no_system_call() {
+    let core = &imports_of_ours()["varve-core"];
+    for library in NEVER_IN_CORE {
+        assert!(!core.contains(*library), "varve-core may not use {library}");
+    }
+}
+
+/// No second TLS, no C library from the system, nothing that needs cmake or a generator.
+#[test]
+fn nothing_in_the_tree_needs_more_than_a_c_compiler() {
+    let metadata = metadata(&[]);
+    let all: BTreeSet<_> = packages(&metadata).map(|package| text(&package["name"])).collect();
+    for banned in ["openssl-sys", "aws-lc-sys", "native-tls", "cmake", "bindgen", "prost-build"] {
+        assert!(!all.contains(banned), "{banned} has come in");
+    }
+}
+
+/// Package of ours to its direct imports, those of tests and build scripts left out.
+fn imports_of_ours() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata(&["--no-deps"]);
+    packages(&metadata)
+        .map(|package| {
+            let imports = array(&package["dependencies"])
+                .filter(|dependency| dependency["kind"].is_null())
+                .map(|dependency| text(&dependency["name"]))
+                .collect();
+            (text(&package["name"]), imports)
+        })
+        .collect()
+}
+
+fn metadata(extra: &[&str]) -> Value {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--locked"])
+        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args(extra)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
+    array(&metadata["packages"])
+}
+
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().expect("cargo prints a list").iter()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("cargo prints a name").to_owned()
+}
