@@ -1,7 +1,9 @@
 //! Which process made something, told so that it stays true: a process id comes again, a process id
-//! with its start and the boot does not.
+//! with its start and the boot does not. What another pid namespace (a container) calls a process
+//! says nothing here, so the namespace is part of it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use varve_core::{Error, Result};
 
@@ -12,19 +14,30 @@ pub fn boot_id() -> Result<String> {
     Ok(id.trim().to_owned())
 }
 
-/// `boot/pid/start` of this process.
+/// `boot/pid namespace/pid/start` of this process.
 pub fn identity() -> Result<String> {
     let pid = std::process::id();
     let start = start(pid).ok_or_else(|| Error::internal("/proc does not tell of this process"))?;
-    Ok(format!("{}/{pid}/{start}", boot_id()?))
+    Ok(format!("{}/{}/{pid}/{start}", boot_id()?, pid_namespace()?))
 }
 
-/// Whether the process of that [`identity`] is gone. What cannot be read is not known to be.
+/// Whether the process of that [`identity`] is gone. What cannot be read, or lives in another pid
+/// namespace, is not known to be.
 pub fn is_gone(identity: &str) -> bool {
     let parts: Vec<&str> = identity.split('/').collect();
-    let [boot, pid, began] = parts[..] else { return false };
-    let (Ok(pid), Ok(now)) = (pid.parse(), boot_id()) else { return false };
-    boot != now || start(pid).is_none_or(|start| start != began)
+    let [boot, namespace, pid, began] = parts[..] else { return false };
+    let (Ok(pid), Ok(this_boot), Ok(here)) = (pid.parse(), boot_id(), pid_namespace()) else {
+        return false;
+    };
+    let seen_from_here = || namespace == here && start(pid).is_none_or(|start| start != began);
+    boot != this_boot || seen_from_here()
+}
+
+/// The inode that the kernel names this pid namespace by (pid_namespaces(7)).
+fn pid_namespace() -> Result<String> {
+    const PATH: &str = "/proc/self/ns/pid";
+    let inode = fs::metadata(PATH).map_err(|error| Error::io(PATH, error))?.ino();
+    Ok(inode.to_string())
 }
 
 /// When a process began, in clock ticks since the boot: field 22 of its stat (proc(5)), counted from
@@ -47,6 +60,9 @@ mod tests {
         assert!(is_gone(&format!("{rest}/{start}0")));
         let (boot, rest) = own.split_once('/').unwrap();
         assert!(is_gone(&format!("{boot}0/{rest}")));
+        let elsewhere = own.replacen('/', "/1", 1);
+        assert!(!is_gone(&elsewhere), "{elsewhere} may well be alive in its container");
+        assert!(!is_gone(&format!("{elsewhere}0")));
         assert!(!is_gone("nonsense"));
     }
 }

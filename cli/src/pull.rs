@@ -50,6 +50,7 @@ pub async fn pull(
     progress.say(&report::header(&wish.remote.reference));
     if let Some(image) = here::find(services, scope, wish, &target).await? {
         check_wish(wish, &image)?;
+        lease::end_those_of_the_dead(&*services.leases, scope, &name).await?;
         begin(&image, &*progress);
         layers::all_exist(&image, &*progress);
         return Ok(Pulled::nothing(wish, target, image));
@@ -60,6 +61,9 @@ pub async fn pull(
         // What came is of use to the next try.
         Err(error) if may_succeed_later(error.kind()) => drop(lease),
         _ => lease.release().await?,
+    }
+    if pulled.is_ok() {
+        lease::end_those_of_the_dead(&*services.leases, scope, &name).await?;
     }
     pulled.map_err(about(|| name.clone()))
 }

@@ -23,7 +23,6 @@ pub struct Lease {
     leases: Arc<dyn Leases>,
     scope: Scope,
     id: String,
-    name: String,
     renewal: JoinHandle<()>,
 }
 
@@ -38,7 +37,7 @@ impl Lease {
         ]);
         let id = leases.create(scope, "", &labels).await?.id;
         let renewal = tokio::spawn(renew(leases.clone(), scope.clone(), id.clone()));
-        Ok(Self { leases, scope: scope.clone(), id, name: name.to_owned(), renewal })
+        Ok(Self { leases, scope: scope.clone(), id, renewal })
     }
 
     /// `scope` under this lease.
@@ -46,19 +45,26 @@ impl Lease {
         scope.leased(self.id.clone())
     }
 
-    /// Ends it, and those of pulls of the same name that died.
+    /// Ends it.
     pub async fn release(self) -> Result<()> {
         self.renewal.abort();
         self.leases.delete(&self.scope, &self.id).await.found()?;
-        for lease in self.leases.list(&self.scope, &[]).await? {
-            let of_this_name = lease.labels.get(REFERENCE) == Some(&self.name);
-            let dead = lease.labels.get(PROCESS).is_some_and(|owner| process::is_gone(owner));
-            if of_this_name && dead {
-                self.leases.delete(&self.scope, &lease.id).await.found()?;
-            }
-        }
         Ok(())
     }
+}
+
+/// Ends the leases of pulls of `name` whose process died. Called once the image is recorded: until
+/// then they keep what came. A pull that died between recording and releasing is one of them, so
+/// one that finds everything here calls it, too.
+pub async fn end_those_of_the_dead(leases: &dyn Leases, scope: &Scope, name: &str) -> Result<()> {
+    for lease in leases.list(scope, &[]).await? {
+        let of_this_name = lease.labels.get(REFERENCE).is_some_and(|of| of == name);
+        let dead = lease.labels.get(PROCESS).is_some_and(|owner| process::is_gone(owner));
+        if of_this_name && dead {
+            leases.delete(scope, &lease.id).await.found()?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Lease {
@@ -79,5 +85,30 @@ async fn renew(leases: Arc<dyn Leases>, scope: Scope, id: String) {
         if let Err(error) = leases.renew(&scope, &id, LASTS).await {
             tracing::warn!(lease = id, "not renewed: {}", error.chain());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use varve_core::testsuite::memory::Store;
+
+    use super::*;
+
+    /// A pull that was killed between recording its image and releasing its lease.
+    #[tokio::test]
+    async fn leases_of_the_dead_end_and_those_of_others_stay() {
+        let (leases, scope) = (Store::new(), Scope::default());
+        let own = process::identity().unwrap();
+        let of = |name: &str, process: &str| {
+            Labels::from([(REFERENCE.into(), name.into()), (PROCESS.into(), process.into())])
+        };
+        leases.create(&scope, "dead", &of("a:1", &format!("{own}0"))).await.unwrap();
+        leases.create(&scope, "alive", &of("a:1", &own)).await.unwrap();
+        leases.create(&scope, "of-another", &of("b:1", &format!("{own}0"))).await.unwrap();
+        leases.create(&scope, "by-hand", &Labels::new()).await.unwrap();
+        end_those_of_the_dead(&leases, &scope, "a:1").await.unwrap();
+        let left = leases.list(&scope, &[]).await.unwrap();
+        let left: Vec<_> = left.iter().map(|lease| lease.id.as_str()).collect();
+        assert_eq!(left, ["alive", "by-hand", "of-another"]);
     }
 }
