@@ -44,6 +44,16 @@ impl Mask {
         Ok(Self(paths.iter().map(path).collect::<Result<_>>()?))
     }
 
+    /// The paths, as [`Mask::parse`] reads them.
+    pub fn paths(&self) -> Vec<String> {
+        let path = |path: &Path| match path {
+            Path::Labels => "labels".to_owned(),
+            Path::Label(key) => format!("labels.{key}"),
+            Path::Field(field) => field.clone(),
+        };
+        self.0.iter().map(path).collect()
+    }
+
     /// Refuses a mask that names another field than labels and `fields`.
     pub fn check(&self, fields: &[&str]) -> Result<()> {
         for path in &self.0 {
