@@ -2,6 +2,7 @@
 
 pub mod completion;
 pub mod content;
+pub mod daemon;
 pub mod gc;
 pub mod images;
 pub mod leases;
@@ -28,8 +29,8 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Mount(mount) => mount.run(session).await,
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
-        // These two run without one.
-        Command::Version(_) | Command::Completion(_) => Ok(()),
+        // These run without one.
+        Command::Version(_) | Command::Completion(_) | Command::Daemon(_) => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use varve_core::Result;
-use varve_rpc::channel::channel;
+use varve_rpc::channel::{Channel, channel};
 use varve_rpc::{
     Address, collect, containers, content, fetcher, images, leases, namespaces, resolver, unpack,
 };
@@ -23,16 +23,6 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// All behind `address`.
-    pub fn one(address: Address) -> Self {
-        Self {
-            content_store: address.clone(),
-            snapshotter: address.clone(),
-            resolver: address.clone(),
-            fetcher: address,
-        }
-    }
-
     /// Reads them from a file.
     pub fn load(path: &Path) -> Result<Self> {
         varve_rpc::config::load(path)
@@ -41,19 +31,43 @@ impl Addresses {
 
 /// Clients of the services at `addresses`. Connections are made when they are needed.
 pub fn services(addresses: &Addresses) -> Services {
-    let store = channel(&addresses.content_store);
-    // Bulk bytes have a connection of their own, so that they never hold up a question.
-    let bulk = channel(&addresses.content_store);
+    over(&Channels {
+        content_store: channel(&addresses.content_store),
+        snapshotter: channel(&addresses.snapshotter),
+        resolver: channel(&addresses.resolver),
+        fetcher: channel(&addresses.fetcher),
+    })
+}
+
+/// Clients of a daemon that has all of them.
+pub fn at(daemon: Channel) -> Services {
+    over(&Channels {
+        content_store: daemon.clone(),
+        snapshotter: daemon.clone(),
+        resolver: daemon.clone(),
+        fetcher: daemon,
+    })
+}
+
+struct Channels {
+    content_store: Channel,
+    snapshotter: Channel,
+    resolver: Channel,
+    fetcher: Channel,
+}
+
+fn over(channels: &Channels) -> Services {
+    let store = || channels.content_store.clone();
     Services {
-        content: Arc::new(content::Client::new(bulk)),
-        images: Arc::new(images::Client::new(store.clone())),
-        leases: Arc::new(leases::Client::new(store.clone())),
-        namespaces: Arc::new(namespaces::Client::new(store.clone())),
-        containers: Arc::new(containers::Client::new(store.clone())),
-        collector: Arc::new(collect::Client::new(store)),
-        resolver: Arc::new(resolver::Client::new(channel(&addresses.resolver))),
-        fetcher: Arc::new(fetcher::Client::new(channel(&addresses.fetcher))),
-        snapshotters: Arc::new(unpack::Client::new(channel(&addresses.snapshotter))),
+        content: Arc::new(content::Client::new(store())),
+        images: Arc::new(images::Client::new(store())),
+        leases: Arc::new(leases::Client::new(store())),
+        namespaces: Arc::new(namespaces::Client::new(store())),
+        containers: Arc::new(containers::Client::new(store())),
+        collector: Arc::new(collect::Client::new(store())),
+        resolver: Arc::new(resolver::Client::new(channels.resolver.clone())),
+        fetcher: Arc::new(fetcher::Client::new(channels.fetcher.clone())),
+        snapshotters: Arc::new(unpack::Client::new(channels.snapshotter.clone())),
         content_dir: None,
     }
 }

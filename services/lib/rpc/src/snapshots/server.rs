@@ -117,10 +117,7 @@ impl Wire for Server {
         Ok(Response::new(wire::UpdateSnapshotResponse { info: Some(info(updated)) }))
     }
 
-    async fn list(
-        &self,
-        request: Request<wire::ListSnapshotsRequest>,
-    ) -> Answer<Self::ListStream> {
+    async fn list(&self, request: Request<wire::ListSnapshotsRequest>) -> Answer<Self::ListStream> {
         let scope = scope::of(&request)?;
         let wire::ListSnapshotsRequest { snapshotter, filters } = request.into_inner();
         let snapshots = self.of(&snapshotter).await?;
