@@ -8,7 +8,7 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, images, leases, mount, pull, snapshots, unmount, version,
+    completion, content, daemon, gc, health, images, leases, mount, pull, snapshots, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -84,6 +84,7 @@ pub enum Command {
     Unmount(unmount::Unmount),
     Gc(gc::Gc),
     Daemon(daemon::Daemon),
+    Health(health::Health),
     Version(version::Version),
     Completion(completion::Completion),
 }

@@ -4,6 +4,7 @@ pub mod completion;
 pub mod content;
 pub mod daemon;
 pub mod gc;
+pub mod health;
 pub mod images;
 pub mod leases;
 pub mod mount;
@@ -30,7 +31,10 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
         // These run without one.
-        Command::Version(_) | Command::Completion(_) | Command::Daemon(_) => Ok(()),
+        Command::Version(_)
+        | Command::Completion(_)
+        | Command::Daemon(_)
+        | Command::Health(_) => Ok(()),
     }
 }
 
