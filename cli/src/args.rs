@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use varve_core::Namespace;
+use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, gc, images, leases, mount, pull, snapshots, unmount, version,
+    completion, content, daemon, gc, health, images, leases, mount, pull, snapshots, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -29,6 +30,13 @@ pub struct Global {
     /// $XDG_DATA_HOME or ~/.local/share]
     #[arg(long, global = true, value_name = "DIR", env = "VARVE_ROOT", hide_env_values = true)]
     pub root: Option<PathBuf>,
+    /// The daemon to work with: unix:///PATH, or http://127.0.0.1:PORT [default: whoever owns the
+    /// root, else this process]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "VARVE_ADDRESS", hide_env_values = true)]
+    pub address: Option<Address>,
+    /// A file with an address for each service, where they run apart
+    #[arg(long, global = true, value_name = "FILE", env = "VARVE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
     /// The namespace to work in: its images, blobs, leases and snapshots are its own
     #[arg(long, short, global = true, value_name = "NAME", env = "VARVE_NAMESPACE")]
     #[arg(default_value = varve_core::scope::DEFAULT_NAMESPACE, hide_env_values = true)]
@@ -75,6 +83,8 @@ pub enum Command {
     #[command(visible_alias = "umount")]
     Unmount(unmount::Unmount),
     Gc(gc::Gc),
+    Daemon(daemon::Daemon),
+    Health(health::Health),
     Version(version::Version),
     Completion(completion::Completion),
 }

@@ -2,7 +2,9 @@
 
 pub mod completion;
 pub mod content;
+pub mod daemon;
 pub mod gc;
+pub mod health;
 pub mod images;
 pub mod leases;
 pub mod mount;
@@ -28,8 +30,11 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Mount(mount) => mount.run(session).await,
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
-        // These two run without one.
-        Command::Version(_) | Command::Completion(_) => Ok(()),
+        // These run without one.
+        Command::Version(_)
+        | Command::Completion(_)
+        | Command::Daemon(_)
+        | Command::Health(_) => Ok(()),
     }
 }
 

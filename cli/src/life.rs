@@ -54,6 +54,8 @@ async fn live(cli: Cli) -> Result<()> {
     match command {
         Command::Version(version) => return version.run(&global),
         Command::Completion(completion) => return completion.run(),
+        Command::Daemon(daemon) => return daemon.run(&global).await,
+        Command::Health(health) => return health.run(&global).await,
         _ => {}
     }
     let resumes = matches!(command, Command::Pull(_));

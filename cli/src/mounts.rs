@@ -49,7 +49,7 @@ impl Mounted {
 pub async fn on(services: &Services, target: &Path) -> Result<Vec<Mounted>> {
     let target_text = text(target)?;
     let mut found = Vec::new();
-    for snapshotter in services.snapshotters().await {
+    for snapshotter in services.used_snapshotters().await? {
         for (namespace, _) in services.namespaces.list().await? {
             let scope = Scope::of(namespace);
             for info in snapshotter.snapshots.list(&scope, &["kind==view".into()]).await? {

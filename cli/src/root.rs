@@ -4,17 +4,12 @@
 //! setuid among it) is nobody else's to run.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use varve_core::{Error, Result};
 
-/// How often a lock that another process holds is tried again.
-const POLL: Duration = Duration::from_millis(50);
-/// Tries before it is told whom for.
-const SILENT: u32 = 4;
 const LOCK: &str = "lock";
 
 /// Where everything is kept: `given`, or the default of this user.
@@ -37,6 +32,13 @@ fn data_home() -> Result<PathBuf> {
     })
 }
 
+/// A root that may be owned: its directory, and the lock that says by whom.
+#[derive(Debug)]
+pub struct Candidate {
+    path: PathBuf,
+    lock: File,
+}
+
 /// An owned root.
 #[derive(Debug)]
 pub struct Root {
@@ -45,25 +47,35 @@ pub struct Root {
     _lock: File,
 }
 
-impl Root {
-    /// Makes the directory where there is none and waits until nobody else owns it; `waiting` is
-    /// told once whom it waits for, where it takes long enough to be seen.
-    pub async fn own(path: &Path, waiting: impl FnOnce(&str)) -> Result<Self> {
+impl Candidate {
+    /// Makes the directory where there is none.
+    pub fn at(path: &Path) -> Result<Self> {
         let path = prepare(path)?;
-        let mut file = open_lock(&path)?;
-        let mut waiting = Some(waiting);
-        let mut tries = 0;
-        while !try_lock(&file, &path)? {
-            tries += 1;
-            // Most commands are done before a person would have read it.
-            if let Some(tell) = waiting.take_if(|_| tries == SILENT) {
-                tell(&owner(&file));
-            }
-            tokio::time::sleep(POLL).await;
+        let lock = open_lock(&path)?;
+        Ok(Self { path, lock })
+    }
+
+    /// Its real path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The root, where nobody owns it; otherwise this candidate again.
+    pub fn own(mut self) -> Result<Result<Root, Self>> {
+        if !try_lock(&self.lock, &self.path)? {
+            return Ok(Err(self));
         }
         // Only a hint for those who wait: that it could not be written is no reason to stop.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self { path, _lock: file })
+        let _ = self.lock.set_len(0).and_then(|()| writeln!(self.lock, "{}", std::process::id()));
+        Ok(Ok(Root { path: self.path, _lock: self.lock }))
+    }
+
+    /// The owner, for a message: `process 123`.
+    pub fn owner(&self) -> String {
+        let mut text = [0; 20];
+        let read = self.lock.read_at(&mut text, 0).unwrap_or(0);
+        let pid = std::str::from_utf8(&text[..read]).unwrap_or_default().trim().parse::<u32>();
+        pid.map_or_else(|_| "another varve".into(), |pid| format!("process {pid}"))
     }
 }
 
@@ -117,56 +129,40 @@ fn try_lock(file: &File, root: &Path) -> Result<bool> {
     }
 }
 
-/// The owner, for a message: `process 123`.
-fn owner(file: &File) -> String {
-    let mut text = String::new();
-    let _ = file.take(20).read_to_string(&mut text);
-    match text.trim().parse::<u32>() {
-        Ok(pid) => format!("process {pid}"),
-        Err(_) => "another varve".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_new_root_is_closed_to_others() {
+    #[test]
+    fn a_new_root_is_closed_to_others() {
         let dir = tempfile::tempdir().unwrap();
-        let root = Root::own(&dir.path().join("a/b"), |_| {}).await.unwrap();
+        let root = Candidate::at(&dir.path().join("a/b")).unwrap().own().unwrap().unwrap();
         assert_eq!(fs::metadata(&root.path).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
-    #[tokio::test]
-    async fn a_directory_with_other_things_in_it_is_no_root() {
+    #[test]
+    fn a_directory_with_other_things_in_it_is_no_root() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         fs::write(dir.path().join("letter"), "").unwrap();
-        let error = Root::own(dir.path(), |_| {}).await.unwrap_err();
+        let error = Candidate::at(dir.path()).unwrap_err();
         assert!(error.message().contains("a directory of its own"), "{}", error.message());
     }
 
-    #[tokio::test]
-    async fn a_file_is_no_root() {
+    #[test]
+    fn a_file_is_no_root() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Root::own(file.path(), |_| {}).await.unwrap_err();
+        let error = Candidate::at(file.path()).unwrap_err();
         assert!(error.message().ends_with("is no directory; give another: --root DIR"));
     }
 
-    #[tokio::test]
-    async fn a_second_owner_waits_and_says_for_whom() {
+    #[test]
+    fn a_root_has_one_owner_whom_the_second_can_name() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Root::own(dir.path(), |_| panic!("nobody is there")).await.unwrap();
-        let path = dir.path().to_owned();
-        let (told, hears) = std::sync::mpsc::channel();
-        let second = tokio::spawn(async move {
-            Root::own(&path, move |whom| told.send(whom.to_owned()).unwrap()).await.unwrap()
-        });
-        let whom = tokio::task::spawn_blocking(move || hears.recv().unwrap()).await.unwrap();
-        assert_eq!(whom, format!("process {}", std::process::id()));
-        assert!(!second.is_finished());
+        let first = Candidate::at(dir.path()).unwrap().own().unwrap().unwrap();
+        let second = Candidate::at(dir.path()).unwrap().own().unwrap().unwrap_err();
+        assert_eq!(second.owner(), format!("process {}", std::process::id()));
         drop(first);
-        second.await.unwrap();
+        assert!(second.own().unwrap().is_ok());
     }
 }

@@ -1,41 +1,121 @@
-//! What a command works with: the root that it owns, the services, the namespace, the output.
+//! What a command works with: the services, wherever they run, the namespace, the output.
+//!
+//! *One root, one owner*: who owns a root serves it to others on its socket while working. So a
+//! command looks there first; finds nobody, and owns the root itself; or waits for whoever does.
+
+use std::time::Duration;
 
 use varve_core::{Result, Scope};
+use varve_rpc::channel::{channel, greet};
+use varve_rpc::{Address, Host, Listener};
 
 use crate::args::Global;
 use crate::output::Output;
 use crate::progress;
-use crate::root::{self, Root};
-use crate::services::Services;
+use crate::root::{self, Candidate, Root};
+use crate::services::embedded::Embedded;
+use crate::services::remote::{self, Addresses};
+use crate::services::{Services, routes};
 
-/// An open root and all that works in it.
+/// How often a root that another process owns is tried again.
+const POLL: Duration = Duration::from_millis(50);
+/// Tries before it is told whom for; most commands are done before a person would have read it.
+const SILENT: u32 = 4;
+/// How long guests may take before they are told of.
+const PATIENT: Duration = Duration::from_millis(300);
+
+/// Services to work with.
 pub struct Session {
     pub services: Services,
     /// The namespace that was asked for, without a lease.
     pub scope: Scope,
     pub output: Output,
+    home: Option<Home>,
+}
+
+/// What is ours to close, where the services run in this process.
+struct Home {
+    embedded: Embedded,
+    host: Option<Host>,
     /// Freed last.
-    root: Root,
+    _root: Root,
 }
 
 impl Session {
-    /// Waits for the root, saying on stderr whom for, and opens the services in it.
+    /// The services at the address or in the configuration that was given, else of the root.
     pub async fn open(global: &Global) -> Result<Self> {
-        let path = root::path(global.root.as_deref())?;
-        let noun = path.display().to_string();
-        let root = Root::own(&path, move |whom| {
-            progress::warn(&format!("Waiting for {whom}, which is using {noun}"));
-        })
-        .await?;
-        let services = Services::open(&root.path).await?;
+        let (services, home) = match (&global.address, &global.config) {
+            (Some(address), _) => (elsewhere(address).await?, None),
+            (None, Some(file)) => (remote::services(&Addresses::load(file)?), None),
+            (None, None) => of_root(global).await?,
+        };
         let output = Output { format: global.output };
-        Ok(Self { services, scope: Scope::of(global.namespace.clone()), output, root })
+        Ok(Self { services, scope: Scope::of(global.namespace.clone()), output, home })
     }
 
-    /// Writes what is pending and lets go of the root.
+    /// Waits for those whom this process serves, writes what is pending, lets go of the root.
     pub async fn close(self) -> Result<()> {
-        let closed = self.services.close().await;
-        drop(self.root);
-        closed
+        let Some(Home { embedded, host, _root }) = self.home else { return Ok(()) };
+        if let Some(host) = host {
+            leave(host).await;
+        }
+        embedded.close().await
+    }
+}
+
+async fn elsewhere(address: &Address) -> Result<Services> {
+    let channel = channel(address);
+    greet(&channel).await.map_err(|error| error.context(address.to_string()))?;
+    Ok(remote::at(channel))
+}
+
+/// The root's owner's, or our own. Says on stderr whom it waits for.
+async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
+    let mut candidate = Candidate::at(&root::path(global.root.as_deref())?)?;
+    let address = routes::address(candidate.path());
+    for tries in 1.. {
+        let owner = channel(&address);
+        if greet(&owner).await.is_ok() {
+            return Ok((remote::at(owner), None));
+        }
+        candidate = match candidate.own()? {
+            Ok(root) => return embedded(root, &address).await,
+            Err(candidate) => candidate,
+        };
+        if tries == SILENT {
+            let (whom, noun) = (candidate.owner(), candidate.path().display());
+            progress::warn(&format!("Waiting for {whom}, which is using {noun}"));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    unreachable!("the loop ends with an owner")
+}
+
+async fn embedded(root: Root, address: &Address) -> Result<(Services, Option<Home>)> {
+    let embedded = Embedded::open(&root.path).await?;
+    let services = embedded.services.clone();
+    let host = match invite(address, &services).await {
+        Ok(host) => Some(host),
+        // Others wait then until this command is done.
+        Err(error) => {
+            tracing::debug!("not served to others: {}", error.chain());
+            None
+        }
+    };
+    Ok((services, Some(Home { embedded, host, _root: root })))
+}
+
+async fn invite(address: &Address, services: &Services) -> Result<Host> {
+    let listener = Listener::bind(address).await?;
+    Host::start(listener, routes::served(services)).await
+}
+
+async fn leave(host: Host) {
+    let guests = host.guests();
+    let left = host.leave();
+    tokio::pin!(left);
+    if tokio::time::timeout(PATIENT, &mut left).await.is_err() {
+        progress::warn(&format!("Waiting for {guests} other command(s) that work in this root"));
+        left.await;
     }
 }

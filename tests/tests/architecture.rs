@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "of tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -10,12 +12,15 @@ use serde_json::Value;
 /// Package to the packages of ours that it may use outside its tests.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("varve-core", &[]),
+    ("varve-proto", &[]),
     ("varve-registry", &["varve-core"]),
     ("varve-meta", &["varve-core"]),
-    ("varve-resolver", &["varve-core", "varve-registry"]),
-    ("varve-fetcher", &["varve-core", "varve-registry"]),
-    ("varve-content-store", &["varve-core", "varve-meta"]),
-    ("varve-snapshotter", &["varve-core", "varve-meta"]),
+    ("varve-rpc", &["varve-core", "varve-proto"]),
+    // rpc in a service: its main.rs alone, as the test below holds.
+    ("varve-resolver", &["varve-core", "varve-registry", "varve-rpc"]),
+    ("varve-fetcher", &["varve-core", "varve-registry", "varve-rpc"]),
+    ("varve-content-store", &["varve-core", "varve-meta", "varve-rpc"]),
+    ("varve-snapshotter", &["varve-core", "varve-meta", "varve-rpc"]),
     (
         "varve",
         &[
@@ -23,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             // Docker's config.json belongs to the client, and is read by the distribution client's
             // own code.
             "varve-registry",
+            "varve-rpc",
             "varve-resolver",
             "varve-fetcher",
             "varve-content-store",
@@ -74,12 +80,35 @@ fn core_knows_no_wire_no_database_and_no_system_call() {
     }
 }
 
+/// A service is an implementation; a process is a listener around it.
+#[test]
+fn a_service_speaks_to_the_wire_from_its_main_alone() {
+    for service in ["resolver", "fetcher", "content-store", "snapshotter"] {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services").join(service);
+        let mut seen = 0;
+        for file in sources_below(&sources.join("src")) {
+            seen += 1;
+            let wired = fs::read_to_string(&file).unwrap().contains("varve_rpc");
+            assert!(!wired || file.ends_with("src/main.rs"), "{}", file.display());
+        }
+        assert!(seen > 2, "{service} has {seen} files");
+    }
+}
+
+fn sources_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { sources_below(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
 /// No second TLS, no C library from the system, nothing that needs cmake or a generator.
 #[test]
 fn nothing_in_the_tree_needs_more_than_a_c_compiler() {
     let metadata = metadata(&[]);
     let all: BTreeSet<_> = packages(&metadata).map(|package| text(&package["name"])).collect();
-    for banned in ["openssl-sys", "aws-lc-sys", "native-tls", "cmake", "bindgen", "prost-build"] {
+    for banned in ["openssl-sys", "aws-lc-sys", "native-tls", "cmake", "bindgen", "protoc-bin-vendored"] {
         assert!(!all.contains(banned), "{banned} has come in");
     }
 }

@@ -38,8 +38,6 @@ struct Report {
 
 impl Gc {
     pub async fn run(self, session: &Session) -> Result<()> {
-        // All must be there: what one that is absent refers to is never removed.
-        session.services.snapshotters().await;
         let collected = session.services.collector.collect(self.dry_run).await?;
         agree(&session.services.collector.recount().await?)?;
         let bytes = collected.bytes;

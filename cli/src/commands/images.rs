@@ -127,7 +127,7 @@ async fn present(session: &Session, named: &Named) -> Result<Option<Image>> {
 /// Where it is unpacked, as the config's labels tell, and how large it is there.
 async fn unpacked(session: &Session, image: &Image) -> Result<Option<(String, u64)>> {
     let info = session.services.content.info(&session.scope, &image.id()).await?;
-    for snapshotter in session.services.named_by(&info.labels).await {
+    for snapshotter in session.services.named_by(&info.labels).await? {
         if let Some(size) = size_in(session, &snapshotter, image).await? {
             return Ok(Some((snapshotter.name, size)));
         }
@@ -142,7 +142,7 @@ async fn size_in(
     snapshotter: &Snapshotter,
     image: &Image,
 ) -> Result<Option<u64>> {
-    let first = if snapshotter.copies() { image.layers.len().saturating_sub(1) } else { 0 };
+    let first = if snapshotter.copies { image.layers.len().saturating_sub(1) } else { 0 };
     let mut sum = 0_u64;
     for layer in &image.layers[first..] {
         let chain_id = layer.chain_id().to_string();

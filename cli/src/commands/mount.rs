@@ -88,7 +88,7 @@ impl Mount {
             return Ok(first);
         }
         let info = session.services.content.info(&session.scope, &image.id()).await?;
-        for other in session.services.named_by(&info.labels).await {
+        for other in session.services.named_by(&info.labels).await? {
             if unpack::is_unpacked(session, &other, image).await? {
                 return Ok(other);
             }

@@ -149,7 +149,7 @@ pub async fn path(
     info: &Info,
 ) -> varve_core::Result<Option<String>> {
     // The others stack layers when they are mounted: no directory has it all.
-    if !snapshotter.copies() {
+    if !snapshotter.copies {
         return Ok(None);
     }
     let (scope, snapshots) = (&session.scope, &snapshotter.snapshots);

@@ -20,9 +20,14 @@ use crate::services::Services;
 /// ResourceExhausted where what is missing does not fit.
 pub async fn check(services: &Services, job: &Job, todo: &[Todo]) -> Result<()> {
     let mut needs = Needs::default();
-    needs.add(services.content_dir(), download(job, todo).await?)?;
-    if let Some(snapshotter) = &job.snapshotter {
-        needs.add(&snapshotter.dir, unpack(todo))?;
+    // A service in a room of its own may keep its trees where this process cannot see them; a store
+    // elsewhere does not tell where its blobs are: beside the trees, as deploy/ has it.
+    let trees = job.snapshotter.as_ref().map(|it| it.dir.as_path()).filter(|dir| dir.is_dir());
+    if let Some(dir) = services.content_dir.as_deref().or(trees) {
+        needs.add(dir, download(job, todo).await?)?;
+    }
+    if let Some(dir) = trees {
+        needs.add(dir, unpack(todo))?;
     }
     needs.check()
 }

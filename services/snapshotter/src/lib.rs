@@ -19,6 +19,7 @@ pub mod mounting;
 mod places;
 mod recover;
 mod service;
+mod set;
 mod sync;
 mod trash;
 mod tree;
@@ -31,6 +32,7 @@ use varve_core::{Error, Result};
 pub use config::{Config, Dependencies};
 pub use drivers::Driver;
 pub use service::{Service, Snapshotter};
+pub use set::Set;
 
 /// The names of the drivers.
 pub const DRIVERS: [&str; 2] = ["overlayfs", "native"];
@@ -41,11 +43,12 @@ pub async fn open_by_name(name: &str, config: Config, neighbours: Dependencies) 
     match name {
         "overlayfs" => Ok(open(drivers::Overlayfs, config, neighbours).await?.into()),
         "native" => Ok(open(drivers::Native, config, neighbours).await?.into()),
-        other => Err(Error::invalid(format!(
-            "there is no snapshotter {other:?}; there are {}",
-            DRIVERS.join(", ")
-        ))),
+        other => Err(unknown(other)),
     }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::invalid(format!("there is no snapshotter {name:?}; there are {}", DRIVERS.join(", ")))
 }
 
 /// Opens a snapshotter with a driver of the caller's: see [`Snapshotter::open`].

@@ -24,6 +24,7 @@ pub mod reference;
 pub mod remotes;
 pub mod scope;
 pub mod snapshots;
+pub mod snapshotters;
 #[cfg(feature = "testsuite")]
 pub mod testsuite;
 pub mod time;

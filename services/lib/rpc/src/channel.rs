@@ -1,13 +1,18 @@
 //! Channels: connections that are made when they are needed, and again when the other side comes back.
 
-use std::io;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
-use tonic::transport::{Channel, Endpoint, Uri};
+pub use tonic::transport::Channel;
+use tonic::transport::{Endpoint, Uri};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use varve_core::{Error, Result};
 
 use crate::address::Address;
+use crate::status::from_status;
+use crate::stream::Stream;
 
 /// Bytes under way in one stream and in one connection: a follower of a blob never waits for its
 /// peer's acknowledgement, and memory stays bounded.
@@ -24,8 +29,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// not, and work again once it is.
 pub fn channel(address: &Address) -> Channel {
     let address = address.clone();
-    endpoint()
-        .connect_with_connector_lazy(tower::service_fn(move |_: Uri| connect(address.clone())))
+    endpoint().connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
+        let address = address.clone();
+        async move { Stream::connect(&address).await.map(TokioIo::new) }
+    }))
 }
 
 /// What every connection agrees on. The name in it is never looked up.
@@ -36,28 +43,15 @@ pub fn endpoint() -> Endpoint {
         .initial_connection_window_size(CONNECTION_WINDOW)
 }
 
-/// Whether somebody answers there now.
-pub async fn answers(address: &Address) -> bool {
-    match address {
-        Address::Unix(path) => UnixStream::connect(path).await.is_ok(),
-        Address::Tcp(tcp) => TcpStream::connect(tcp).await.is_ok(),
+/// Returns once whoever is at the other end of `channel` says that it serves.
+///
+/// # Errors
+/// Unavailable where nobody is there, or where it is about to leave.
+pub async fn greet(channel: &Channel) -> Result<()> {
+    let request = HealthCheckRequest { service: String::new() };
+    let answer = HealthClient::new(channel.clone()).check(request).await.map_err(from_status)?;
+    match answer.into_inner().status() {
+        ServingStatus::Serving => Ok(()),
+        _ => Err(Error::unavailable("the service is about to stop")),
     }
 }
-
-async fn connect(address: Address) -> io::Result<TokioIo<Stream>> {
-    let stream: Stream = match address {
-        Address::Unix(path) => Box::pin(UnixStream::connect(path).await?),
-        Address::Tcp(tcp) => {
-            let stream = TcpStream::connect(tcp).await?;
-            stream.set_nodelay(true)?;
-            Box::pin(stream)
-        }
-    };
-    Ok(TokioIo::new(stream))
-}
-
-/// Either kind of connection.
-type Stream = std::pin::Pin<Box<dyn Duplex>>;
-
-trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send {}
-impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send> Duplex for T {}

@@ -6,15 +6,26 @@
 
 pub mod address;
 pub mod channel;
+pub mod config;
 pub mod convert;
+pub mod diff;
+pub mod fetcher;
+pub mod guests;
 pub mod listen;
+pub mod process;
+mod progress;
+mod remote;
+pub mod resolver;
 pub mod scope;
 pub mod serve;
 pub mod shutdown;
+pub mod snapshots;
 pub mod status;
+mod stream;
 pub mod telemetry;
+pub mod unpack;
 
 pub use address::Address;
 pub use listen::Listener;
-pub use serve::serve;
+pub use serve::{Host, Served, serve};
 pub use shutdown::Shutdown;

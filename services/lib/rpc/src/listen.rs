@@ -1,26 +1,32 @@
 //! Listeners: made by whoever owns the process, handed to [`crate::serve`].
 
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use std::pin::Pin;
+
 use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use varve_core::{Error, Result};
 
 use crate::address::Address;
-use crate::channel;
+use crate::guests::{Counted, Guests};
+use crate::stream::Stream;
 
 /// A bound socket. Dropped, a unix socket's file is removed, if it is still this one's.
 #[derive(Debug)]
 pub struct Listener {
-    pub(crate) socket: Socket,
+    socket: Socket,
     address: Address,
     file: Option<Bound>,
 }
 
 #[derive(Debug)]
-pub(crate) enum Socket {
+enum Socket {
     Unix(UnixListener),
     Tcp(TcpListener),
 }
@@ -69,16 +75,29 @@ impl Listener {
         &self.address
     }
 
-    /// The socket, and what removes its file when it is dropped.
-    pub(crate) fn split(self) -> (Socket, Option<Bound>) {
-        (self.socket, self.file)
+    /// The connections that come, each counted among `guests`, and what removes the socket's file
+    /// when it is dropped.
+    pub(crate) fn incoming(
+        self,
+        guests: Guests,
+    ) -> (impl tokio_stream::Stream<Item = io::Result<Counted<Stream>>>, Option<Bound>) {
+        let incoming: Pin<Box<dyn tokio_stream::Stream<Item = io::Result<Stream>> + Send>> =
+            match self.socket {
+                Socket::Unix(unix) => {
+                    Box::pin(UnixListenerStream::new(unix).map(|stream| stream.map(Stream::Unix)))
+                }
+                Socket::Tcp(tcp) => {
+                    Box::pin(TcpListenerStream::new(tcp).map(|stream| stream.and_then(Stream::tcp)))
+                }
+            };
+        (incoming.map(move |stream| stream.map(|stream| guests.welcome(stream))), self.file)
     }
 }
 
 /// Bound under another name and moved into place, so that nobody connects before its mode is right.
 async fn bind_unix(path: &Path, address: &Address) -> Result<Listener> {
     let failed = |error| Error::io(format!("listening on {address}"), error);
-    if channel::answers(address).await {
+    if Stream::connect(address).await.is_ok() {
         return Err(Error::unavailable(format!("another process listens on {address}")));
     }
     refuse_other_file(path)?;

@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use futures_util::StreamExt;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use varve_core::{Error, Result};
 use varve_proto::DESCRIPTORS;
 
 use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
-use crate::listen::{Listener, Socket};
+use crate::guests::Guests;
+use crate::listen::Listener;
 use crate::shutdown::Shutdown;
 
 /// How long requests that are under way may go on after the shutdown began.
@@ -18,51 +22,83 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Requests under way at once on one connection.
 const STREAMS: u32 = 1024;
 
-/// Serves `routes` until `shutdown`. `names` are the services that health and reflection tell of,
-/// as their packages spell them (`containerd.services.content.v1.Content`).
+/// What a process serves: the services, and their names as their packages spell them
+/// (`containerd.services.content.v1.Content`), which health and reflection tell.
+#[derive(Default)]
+pub struct Served {
+    pub routes: Routes,
+    pub names: Vec<&'static str>,
+}
+
+/// Serves until `shutdown`.
 ///
 /// From the start of the shutdown health says NOT_SERVING and no connection is accepted; requests
 /// under way are given some time and then cancelled. The socket's file goes last.
-pub async fn serve(
-    listener: Listener,
-    routes: Routes,
-    names: &[&str],
-    shutdown: Shutdown,
-) -> Result<()> {
+pub async fn serve(listener: Listener, served: Served, shutdown: Shutdown) -> Result<()> {
     let address = listener.address().clone();
-    let (socket, file) = listener.split();
-    let (health, routes) = with_health(routes, names).await;
-    let router = server().add_routes(with_reflection(routes, names)?);
+    let names = served.names.clone();
+    let (router, health) = router(served).await?;
+    let (incoming, _file) = listener.incoming(Guests::new());
     let stop = {
-        let (shutdown, health) = (shutdown.clone(), health.clone());
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let shutdown = shutdown.clone();
         async move {
             shutdown.started().await;
-            for name in names.iter().map(String::as_str).chain([""]) {
-                health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
-            }
-        }
-    };
-    let served = async {
-        match socket {
-            Socket::Unix(unix) => {
-                router.serve_with_incoming_shutdown(UnixListenerStream::new(unix), stop).await
-            }
-            Socket::Tcp(tcp) => {
-                router.serve_with_incoming_shutdown(TcpListenerStream::new(tcp), stop).await
+            for name in names.into_iter().chain([""]) {
+                health.set_service_status(name, ServingStatus::NotServing).await;
             }
         }
     };
     tracing::info!(%address, "serving");
     let ended = tokio::select! {
-        served = served => served,
-        () = deadline(&shutdown) => {
+        ended = router.serve_with_incoming_shutdown(incoming, stop) => ended,
+        () = late(&shutdown) => {
             tracing::warn!(%address, "requests that did not end in time are cancelled");
             Ok(())
         }
     };
-    drop(file);
     ended.map_err(|error| Error::internal(format!("serving on {address}")).with_source(error))
+}
+
+/// A server beside other work: whoever owns a root serves those who come while it works in it.
+#[derive(Debug)]
+pub struct Host {
+    guests: Guests,
+    closed: Shutdown,
+    _server: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+impl Host {
+    /// Begins to serve.
+    pub async fn start(listener: Listener, served: Served) -> Result<Self> {
+        let address = listener.address().clone();
+        let (router, _health) = router(served).await?;
+        let (guests, closed) = (Guests::new(), Shutdown::new());
+        let (incoming, file) = listener.incoming(guests.clone());
+        let door = closed.clone();
+        let server = tokio::spawn(async move {
+            let door = async move {
+                door.started().await;
+                // Who comes from now on must find nobody.
+                drop(file);
+            };
+            let incoming = incoming.take_until(Box::pin(door));
+            if let Err(error) = router.serve_with_incoming(incoming).await {
+                tracing::warn!(%address, %error, "serving others");
+            }
+        });
+        Ok(Self { guests, closed, _server: tokio_util::task::AbortOnDropHandle::new(server) })
+    }
+
+    /// How many connections there are.
+    pub fn guests(&self) -> usize {
+        self.guests.count()
+    }
+
+    /// Lets nobody in any more, and returns once the last guest has left.
+    pub async fn leave(self) {
+        self.closed.start();
+        self.guests.gone().await;
+    }
 }
 
 /// What every server agrees on; the other half of [`crate::channel::endpoint`].
@@ -75,24 +111,18 @@ pub fn server() -> Server {
         .tcp_nodelay(true)
 }
 
-async fn deadline(shutdown: &Shutdown) {
-    shutdown.started().await;
-    tokio::time::sleep(DRAIN).await;
-}
-
-async fn with_health(
-    routes: Routes,
-    names: &[&str],
-) -> (tonic_health::server::HealthReporter, Routes) {
-    let (reporter, service) = tonic_health::server::health_reporter();
-    for name in names {
-        reporter.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
+async fn router(served: Served) -> Result<(Router, HealthReporter)> {
+    let Served { routes, names } = served;
+    let (health, service) = tonic_health::server::health_reporter();
+    for name in &names {
+        health.set_service_status(*name, ServingStatus::Serving).await;
     }
-    (reporter, routes.add_service(service))
+    let routes = with_reflection(routes.add_service(service), &names)?;
+    Ok((server().add_routes(routes), health))
 }
 
 /// Both versions: older tools speak only v1alpha.
-fn with_reflection(routes: Routes, names: &[&str]) -> Result<Routes> {
+fn with_reflection(routes: Routes, names: &[&'static str]) -> Result<Routes> {
     let builder = || {
         let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -103,4 +133,9 @@ fn with_reflection(routes: Routes, names: &[&str]) -> Result<Routes> {
     let failed = |error| Error::internal("the descriptors of the wire").with_source(error);
     let routes = routes.add_service(builder().build_v1().map_err(failed)?);
     Ok(routes.add_service(builder().build_v1alpha().map_err(failed)?))
+}
+
+async fn late(shutdown: &Shutdown) {
+    shutdown.started().await;
+    tokio::time::sleep(DRAIN).await;
 }

@@ -1,0 +1,108 @@
+//! Every service in this process, below one root.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use varve_content_store::ContentStore;
+use varve_core::collect::{Attendee, Collected, Collector};
+use varve_core::content::Content;
+use varve_core::remotes::{Fetcher, Resolver};
+use varve_core::{Digest, Result, Scope};
+use varve_registry::Client;
+use varve_snapshotter::Set;
+
+use super::Services;
+
+/// The services, and what has to be closed.
+pub struct Embedded {
+    pub services: Services,
+    store: Arc<ContentStore>,
+    snapshotters: Arc<Set>,
+}
+
+impl Embedded {
+    /// Opens what every command needs; snapshotters are opened when they are asked for.
+    pub async fn open(root: &Path) -> Result<Self> {
+        let content_dir = root.join("content");
+        let store = content_store(&content_dir).await?;
+        let registry = Client::new(varve_registry::Config::default());
+        let snapshotters = Arc::new(snapshotters(root, &store));
+        let collector = WithAll { store: store.clone(), snapshotters: snapshotters.clone() };
+        let services = Services {
+            content: store.clone(),
+            images: store.clone(),
+            leases: store.clone(),
+            namespaces: store.clone(),
+            containers: store.clone(),
+            collector: Arc::new(collector),
+            resolver: resolver(store.clone(), registry.clone()),
+            fetcher: fetcher(store.clone(), registry),
+            snapshotters: snapshotters.clone(),
+            content_dir: Some(content_dir),
+        };
+        Ok(Self { services, store, snapshotters })
+    }
+
+    /// Opens every snapshotter that has something, as a daemon does at its start.
+    pub async fn open_used(&self) {
+        self.snapshotters.open_used().await;
+    }
+
+    /// Writes what is pending. The store goes first: it asks the snapshotters once more what they
+    /// refer to.
+    pub async fn close(&self) -> Result<()> {
+        let closed = self.store.close().await;
+        closed.and(self.snapshotters.close().await)
+    }
+}
+
+async fn content_store(dir: &Path) -> Result<Arc<ContentStore>> {
+    varve_content_store::open(varve_content_store::Config::new(dir)).await
+}
+
+fn resolver(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Resolver> {
+    let dependencies = varve_resolver::Dependencies { content, registry };
+    Arc::new(varve_resolver::open(varve_resolver::Config::default(), dependencies))
+}
+
+fn fetcher(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Fetcher> {
+    let dependencies = varve_fetcher::Dependencies { content, registry };
+    Arc::new(varve_fetcher::open(varve_fetcher::Config::default(), dependencies))
+}
+
+/// Those of this root; each takes part in collections from when it is opened.
+fn snapshotters(root: &Path, store: &Arc<ContentStore>) -> Set {
+    let template = varve_snapshotter::Config::new(root.join("snapshotters"));
+    let neighbours =
+        varve_snapshotter::Dependencies { content: store.clone(), leases: store.clone() };
+    Set::new(template, BTreeMap::new(), neighbours, store.clone())
+}
+
+/// The collector, with every snapshotter opened before it collects: what one that is absent refers to
+/// is never removed, and here they are opened only when somebody asks for them.
+struct WithAll {
+    store: Arc<ContentStore>,
+    snapshotters: Arc<Set>,
+}
+
+#[async_trait]
+impl Collector for WithAll {
+    async fn references(&self, scope: &Scope, digest: &Digest) -> Result<u64> {
+        self.store.references(scope, digest).await
+    }
+
+    async fn recount(&self) -> Result<Vec<String>> {
+        self.store.recount().await
+    }
+
+    async fn collect(&self, dry_run: bool) -> Result<Collected> {
+        self.snapshotters.open_used().await;
+        self.store.collect(dry_run).await
+    }
+
+    async fn attend(&self, name: &str, attendee: Arc<dyn Attendee>) -> Result<()> {
+        self.store.attend(name, attendee).await
+    }
+}

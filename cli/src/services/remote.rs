@@ -1,0 +1,73 @@
+//! Services elsewhere: all behind one address, or each behind its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use varve_core::Result;
+use varve_rpc::channel::{Channel, channel};
+use varve_rpc::{
+    Address, collect, containers, content, fetcher, images, leases, namespaces, resolver, unpack,
+};
+
+use super::Services;
+
+/// Where each service is reached, as deploy/config/client.toml has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Addresses {
+    pub content_store: Address,
+    pub snapshotter: Address,
+    pub resolver: Address,
+    pub fetcher: Address,
+}
+
+impl Addresses {
+    /// Reads them from a file.
+    pub fn load(path: &Path) -> Result<Self> {
+        varve_rpc::config::load(path)
+    }
+}
+
+/// Clients of the services at `addresses`. Connections are made when they are needed.
+pub fn services(addresses: &Addresses) -> Services {
+    over(&Channels {
+        content_store: channel(&addresses.content_store),
+        snapshotter: channel(&addresses.snapshotter),
+        resolver: channel(&addresses.resolver),
+        fetcher: channel(&addresses.fetcher),
+    })
+}
+
+/// Clients of a daemon that has all of them.
+pub fn at(daemon: Channel) -> Services {
+    over(&Channels {
+        content_store: daemon.clone(),
+        snapshotter: daemon.clone(),
+        resolver: daemon.clone(),
+        fetcher: daemon,
+    })
+}
+
+struct Channels {
+    content_store: Channel,
+    snapshotter: Channel,
+    resolver: Channel,
+    fetcher: Channel,
+}
+
+fn over(channels: &Channels) -> Services {
+    let store = || channels.content_store.clone();
+    Services {
+        content: Arc::new(content::Client::new(store())),
+        images: Arc::new(images::Client::new(store())),
+        leases: Arc::new(leases::Client::new(store())),
+        namespaces: Arc::new(namespaces::Client::new(store())),
+        containers: Arc::new(containers::Client::new(store())),
+        collector: Arc::new(collect::Client::new(store())),
+        resolver: Arc::new(resolver::Client::new(channels.resolver.clone())),
+        fetcher: Arc::new(fetcher::Client::new(channels.fetcher.clone())),
+        snapshotters: Arc::new(unpack::Client::new(channels.snapshotter.clone())),
+        content_dir: None,
+    }
+}

@@ -1,0 +1,32 @@
+//! The process `varve-content-store`: the store behind a listener.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use varve_core::Result;
+use varve_rpc::{Address, Served, Shutdown, process, serve};
+
+/// deploy/config/content-store.toml says what each is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    listen: Address,
+    root: PathBuf,
+}
+
+fn main() -> ExitCode {
+    process::run("varve-content-store", run)
+}
+
+async fn run(config: Config) -> Result<()> {
+    let shutdown = Shutdown::on_signal()?;
+    let store = varve_content_store::Config::new(config.root.join("content"));
+    let store = varve_content_store::open(store).await?;
+    let listener = process::listen(&config.listen).await?;
+    process::ready();
+    let served = Served::default().content_store(store.clone(), &shutdown);
+    let ended = serve(listener, served, shutdown).await;
+    process::stopping();
+    ended.and(store.close().await)
+}

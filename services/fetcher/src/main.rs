@@ -1,0 +1,40 @@
+//! The process `varve-fetcher`: the fetcher behind a listener.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use varve_core::Result;
+use varve_registry::Client;
+use varve_rpc::channel::channel;
+use varve_rpc::{Address, Served, Shutdown, content, process, serve};
+use varve_fetcher::Dependencies;
+
+/// deploy/config/fetcher.toml says what each is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    listen: Address,
+    content_store: Address,
+    #[serde(default)]
+    registry: varve_registry::Config,
+    #[serde(default)]
+    fetcher: varve_fetcher::Config,
+}
+
+fn main() -> ExitCode {
+    process::run("varve-fetcher", run)
+}
+
+async fn run(config: Config) -> Result<()> {
+    let shutdown = Shutdown::on_signal()?;
+    let content = Arc::new(content::Client::new(channel(&config.content_store)));
+    let dependencies = Dependencies { content, registry: Client::new(config.registry) };
+    let fetcher = varve_fetcher::open(config.fetcher, dependencies);
+    let listener = process::listen(&config.listen).await?;
+    process::ready();
+    let served = Served::default().fetcher(Arc::new(fetcher));
+    let ended = serve(listener, served, shutdown).await;
+    process::stopping();
+    ended
+}

@@ -1,0 +1,10 @@
+//! containerd.services.diff.v1: layers applied to mounts.
+
+mod client;
+mod server;
+
+pub use client::Client;
+pub use server::server;
+
+/// As health and reflection name it.
+pub const NAME: &str = "containerd.services.diff.v1.Diff";

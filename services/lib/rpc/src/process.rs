@@ -1,0 +1,89 @@
+//! What every service's `main` does around its own work: arguments, configuration, log, runtime, the
+//! socket, and a word to systemd.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::de::DeserializeOwned;
+use tokio::runtime::Builder;
+use varve_core::{Error, Result};
+
+use crate::{Address, Listener, config, telemetry};
+
+/// Async work is little: bytes are hashed, inflated and written by threads of their own.
+const WORKERS: usize = 2;
+const STACK: usize = 1 << 20;
+/// The log filter, as for the command.
+const LOG: &str = "VARVE_LOG";
+
+/// Runs a service to its end: reads the file that `--config` names into `C` and hands it to `work`.
+/// Failures go to stderr as one line, with status 1.
+pub fn run<C, F>(name: &str, work: impl FnOnce(C) -> F) -> ExitCode
+where
+    C: DeserializeOwned,
+    F: Future<Output = Result<()>>,
+{
+    let path = match arguments(name) {
+        Ok(path) => path,
+        Err(status) => return status,
+    };
+    let run = || {
+        telemetry::init(&std::env::var(LOG).unwrap_or_else(|_| "info".into()))?;
+        let config = config::load(&path)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::io("starting the threads", error))?;
+        runtime.block_on(work(config))
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(name, &error.chain(), 1),
+    }
+}
+
+/// `--config FILE` and nothing else: all there is to say is in the file.
+fn arguments(name: &str) -> Result<PathBuf, ExitCode> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    match arguments.iter().map(|argument| argument.to_str()).collect::<Vec<_>>()[..] {
+        [Some("--config"), _] => Ok(PathBuf::from(&arguments[1])),
+        [Some("--version")] => Err(fail(name, env!("CARGO_PKG_VERSION"), 0)),
+        _ => Err(fail(name, "usage: --config FILE (deploy/config has an example)", 2)),
+    }
+}
+
+fn fail(name: &str, message: &str, status: u8) -> ExitCode {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{name}: {message}");
+    ExitCode::from(status)
+}
+
+/// The socket that systemd passed, if it did, else one bound at `address`.
+pub async fn listen(address: &Address) -> Result<Listener> {
+    let failed = |error| Error::io("the sockets that systemd passed", error);
+    let mut passed = sd_notify::listen_fds().map_err(failed)?;
+    match passed.next() {
+        Some(fd) => Listener::inherited(own(fd)),
+        None => Listener::bind(address).await,
+    }
+}
+
+#[expect(unsafe_code, reason = "a number becomes a descriptor: nothing else can do that")]
+fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: the number comes from LISTEN_FDS, checked by sd-notify against this process's id; it is
+    // open, and `listen` takes it once.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Tells systemd, if it waits for it, that requests are answered from now on.
+pub fn ready() {
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells systemd that the end has begun.
+pub fn stopping() {
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+}

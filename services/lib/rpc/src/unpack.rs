@@ -1,0 +1,10 @@
+//! varve.snapshots.v1: what the snapshotter does beyond containerd's API.
+
+mod client;
+mod server;
+
+pub use client::{Client, Unpacker};
+pub use server::server;
+
+/// As health and reflection name it.
+pub const NAME: &str = "varve.snapshots.v1.Unpacker";

@@ -1,0 +1,78 @@
+//! The snapshotters of a root, served.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use varve_core::snapshotters::{Driver, Snapshotters};
+use varve_core::unpack::{Layer, Progress, Unpacked};
+use varve_core::{ChainId, DiffId, Result};
+use varve_proto::varve::snapshots::v1 as wire;
+use varve_proto::varve::snapshots::v1::unpack_response::Event;
+use varve_proto::varve::snapshots::v1::unpacker_server::{Unpacker as Wire, UnpackerServer};
+
+use crate::progress::{Teller, Told, told};
+use crate::status::to_status;
+use crate::{convert, scope};
+
+/// The wire over any set of snapshotters.
+pub fn server(snapshotters: Arc<dyn Snapshotters>) -> UnpackerServer<impl Wire> {
+    UnpackerServer::new(Server(snapshotters))
+}
+
+struct Server(Arc<dyn Snapshotters>);
+
+#[tonic::async_trait]
+impl Wire for Server {
+    type UnpackStream = Told<wire::UnpackResponse>;
+
+    async fn unpack(
+        &self,
+        request: Request<wire::UnpackRequest>,
+    ) -> Result<Response<Self::UnpackStream>, Status> {
+        let scope = scope::of(&request)?;
+        let request = request.into_inner();
+        let snapshotter = self.0.open(&request.snapshotter).await.map_err(to_status)?;
+        let layer = layer(request).map_err(to_status)?;
+        let work = |teller: Teller<wire::UnpackResponse>| async move {
+            let tell = move |at| teller.at(at, |at| response(Event::At(at)));
+            let unpacked = snapshotter.unpacker.unpack(&scope, layer, Progress::new(tell)).await?;
+            Ok(response(Event::Done(done(unpacked))))
+        };
+        Ok(Response::new(told(work)))
+    }
+
+    async fn drivers(
+        &self,
+        _: Request<wire::DriversRequest>,
+    ) -> Result<Response<wire::DriversResponse>, Status> {
+        let there = self.0.drivers().await.map_err(to_status)?;
+        let driver = |driver: Driver| wire::Driver {
+            name: driver.name,
+            directory: driver.dir.to_string_lossy().into_owned(),
+            used: driver.used,
+            copies: driver.copies,
+        };
+        let drivers = there.drivers.into_iter().map(driver).collect();
+        Ok(Response::new(wire::DriversResponse { default: there.default, drivers }))
+    }
+}
+
+fn layer(request: wire::UnpackRequest) -> Result<Layer> {
+    let parent = convert::from_optional_digest(&request.parent)?.map(ChainId);
+    let blob = convert::from_descriptor(request.blob)?;
+    Ok(Layer { blob, diff_id: DiffId(request.diff_id.parse()?), parent })
+}
+
+fn done(unpacked: Unpacked) -> wire::Done {
+    wire::Done {
+        chain_id: unpacked.chain_id.to_string(),
+        reused: unpacked.reused,
+        size: unpacked.usage.size,
+        inodes: unpacked.usage.inodes,
+        notices: unpacked.notices,
+    }
+}
+
+fn response(event: Event) -> wire::UnpackResponse {
+    wire::UnpackResponse { event: Some(event) }
+}

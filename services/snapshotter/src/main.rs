@@ -1,0 +1,46 @@
+//! The process `varve-snapshotter`: the snapshotters of a root behind a listener.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use varve_core::Result;
+use varve_rpc::channel::channel;
+use varve_rpc::{Address, Served, Shutdown, collect, content, leases, process, serve};
+use varve_snapshotter::{Dependencies, Set};
+
+/// deploy/config/snapshotter.toml says what each is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    listen: Address,
+    content_store: Address,
+    root: PathBuf,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
+}
+
+fn main() -> ExitCode {
+    process::run("varve-snapshotter", run)
+}
+
+async fn run(config: Config) -> Result<()> {
+    let shutdown = Shutdown::on_signal()?;
+    // Bulk bytes have a connection of their own, so that they never hold up a question.
+    let (store, bulk) = (channel(&config.content_store), channel(&config.content_store));
+    let neighbours = Dependencies {
+        content: Arc::new(content::Client::new(bulk)),
+        leases: Arc::new(leases::Client::new(store.clone())),
+    };
+    let collector = Arc::new(collect::Client::new(store));
+    let template = varve_snapshotter::Config::new(config.root.join("snapshotters"));
+    let set = Arc::new(Set::new(template, config.aliases, neighbours, collector));
+    set.open_used().await;
+    let listener = process::listen(&config.listen).await?;
+    process::ready();
+    let ended = serve(listener, Served::default().snapshotters(set.clone()), shutdown).await;
+    process::stopping();
+    ended.and(set.close().await)
+}
