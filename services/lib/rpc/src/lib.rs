@@ -7,11 +7,15 @@
 pub mod address;
 pub mod channel;
 pub mod config;
+pub mod containers;
 pub mod convert;
 pub mod diff;
 pub mod fetcher;
 pub mod guests;
+pub mod images;
+pub mod leases;
 pub mod listen;
+pub mod namespaces;
 pub mod process;
 mod progress;
 mod remote;
