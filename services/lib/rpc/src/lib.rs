@@ -6,8 +6,10 @@
 
 pub mod address;
 pub mod channel;
+pub mod collect;
 pub mod config;
 pub mod containers;
+pub mod content;
 pub mod convert;
 pub mod diff;
 pub mod fetcher;
@@ -22,6 +24,7 @@ mod remote;
 pub mod resolver;
 pub mod scope;
 pub mod serve;
+mod shared_file;
 pub mod shutdown;
 pub mod snapshots;
 pub mod status;
