@@ -1,7 +1,5 @@
 //! The follower: reads a digest's bytes behind whoever writes them.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use varve_core::{Digest, Error, Kind, Result, content};
+use varve_core::content::{self, Extent};
+use varve_core::{Digest, Error, Kind, Result};
 
+use super::opened::Opened;
 use super::{End, Ingest, Progress};
-use crate::layout::{at, open_plain};
 use crate::records::blocking;
 use crate::store::Store;
 
@@ -35,12 +34,12 @@ pub struct Follower {
 enum Source {
     Nowhere,
     Blob {
-        file: Arc<File>,
+        file: Arc<Opened>,
         size: u64,
     },
     Ingest {
         ingest: Arc<Ingest>,
-        file: Option<Arc<File>>,
+        file: Option<Arc<Opened>>,
         epoch: u64,
         seen: watch::Receiver<Progress>,
     },
@@ -48,7 +47,8 @@ enum Source {
 
 /// What can be done without waiting.
 enum Step {
-    Bytes(Bytes),
+    /// There are bytes up to here.
+    Ready(u64),
     End,
     Wait,
     Again,
@@ -65,7 +65,8 @@ impl Follower {
         self.arrivals.borrow_and_update();
         if let Some(record) = self.store.held_by_any(&self.digest).await? {
             let (layout, digest, size) = (self.store.layout.clone(), self.digest, record.size);
-            match blocking(move || layout.open_blob(&digest, size)).await {
+            let open = move || Opened::new(layout.open_blob(&digest, size)?, layout.blob(&digest));
+            match blocking(open).await {
                 Ok(file) => {
                     self.source = Source::Blob { file: Arc::new(file), size };
                     return Ok(true);
@@ -85,23 +86,10 @@ impl Follower {
     async fn step(&mut self) -> Result<Step> {
         match &self.source {
             Source::Nowhere => Ok(if self.find().await? { Step::Again } else { Step::Wait }),
-            Source::Blob { file, size } => {
-                let (file, size) = (Arc::clone(file), *size);
-                self.blob(file, size).await
-            }
+            Source::Blob { size, .. } if self.offset == *size => Ok(Step::End),
+            Source::Blob { size, .. } => Ok(Step::Ready(*size)),
             Source::Ingest { .. } => self.ingest().await,
         }
-    }
-
-    async fn blob(&mut self, file: Arc<File>, size: u64) -> Result<Step> {
-        if self.offset == size {
-            return Ok(Step::End);
-        }
-        let bytes = read(file, self.offset, self.most().min(size - self.offset)).await?;
-        if bytes.is_empty() {
-            return Err(Error::data_loss(format!("blob {}: its file has shrunk", self.digest)));
-        }
-        Ok(self.answer(bytes))
     }
 
     async fn ingest(&mut self) -> Result<Step> {
@@ -118,8 +106,7 @@ impl Follower {
             return self.lost();
         }
         if progress.offset > self.offset {
-            let len = self.most().min(progress.offset - self.offset);
-            return self.read_ingest(len).await;
+            return Ok(Step::Ready(progress.offset));
         }
         match progress.end {
             Some(End::Committed(digest)) if digest == self.digest => Ok(Step::End),
@@ -146,28 +133,68 @@ impl Follower {
         if self.offset == 0 { FIRST } else { CHUNK }
     }
 
-    async fn read_ingest(&mut self, len: u64) -> Result<Step> {
-        let Source::Ingest { ingest, file, epoch, seen } = &mut self.source else {
-            return Ok(Step::Again);
+    /// The file that the bytes are in; `None` where it went while nothing was read.
+    async fn open(&mut self) -> Result<Option<Arc<Opened>>> {
+        let ingest = match &self.source {
+            Source::Nowhere => return Ok(None),
+            Source::Blob { file, .. } | Source::Ingest { file: Some(file), .. } => {
+                return Ok(Some(Arc::clone(file)));
+            }
+            Source::Ingest { ingest, .. } => Arc::clone(ingest),
         };
-        let open = match file {
-            Some(open) => Arc::clone(open),
-            None => match open(Arc::clone(ingest), Arc::clone(&self.store), self.digest).await? {
-                Some(opened) => Arc::clone(file.insert(Arc::new(opened))),
-                None => return self.lost(),
-            },
+        let store = Arc::clone(&self.store);
+        let Some(opened) = Opened::ingest(ingest, store, self.digest).await? else {
+            return self.lost().map(|_| None);
         };
-        let bytes = read(open, self.offset, len).await?;
-        // Bytes of a file that was cut meanwhile are another epoch's.
-        if seen.borrow().epoch != *epoch || bytes.is_empty() {
-            return self.lost();
+        let opened = Arc::new(opened);
+        if let Source::Ingest { file, .. } = &mut self.source {
+            *file = Some(Arc::clone(&opened));
         }
-        Ok(self.answer(bytes))
+        Ok(Some(opened))
     }
 
-    fn answer(&mut self, bytes: Bytes) -> Step {
+    /// Whether bytes that were just read are still those of the digest, as far as one can tell yet.
+    fn holds(&self) -> bool {
+        match &self.source {
+            Source::Ingest { epoch, seen, .. } => seen.borrow().epoch == *epoch,
+            _ => true,
+        }
+    }
+
+    /// Reads on, to `end` at most; `None` where the bytes went while nothing was read.
+    async fn read(&mut self, end: u64) -> Result<Option<Bytes>> {
+        let len = self.most().min(end - self.offset);
+        let Some(file) = self.open().await? else { return Ok(None) };
+        let bytes = file.read(self.offset, len).await?;
+        // Bytes of a file that was cut meanwhile are another epoch's.
+        if !self.holds() || bytes.is_empty() {
+            return self.shrunk().map(|_| None);
+        }
         self.offset += bytes.len() as u64;
-        Step::Bytes(bytes)
+        Ok(Some(bytes))
+    }
+
+    fn shrunk(&mut self) -> Result<Step> {
+        match &self.source {
+            Source::Ingest { .. } => self.lost(),
+            _ => Err(Error::data_loss(format!("blob {}: its file has shrunk", self.digest))),
+        }
+    }
+
+    /// Where there are bytes to, once there are more; `None` after the last.
+    async fn ready(&mut self) -> Result<Option<u64>> {
+        let deadline = Instant::now() + self.store.config.stall_limit;
+        loop {
+            match self.step().await? {
+                Step::Ready(end) => return Ok(Some(end)),
+                Step::End => return Ok(None),
+                Step::Again => tokio::task::yield_now().await,
+                Step::Wait => {
+                    let limit = deadline.saturating_duration_since(Instant::now());
+                    self.wait(limit).await?;
+                }
+            }
+        }
     }
 
     /// The ingest was truncated or dropped: harmless as long as nothing was read.
@@ -204,41 +231,24 @@ impl Follower {
 #[async_trait]
 impl content::Follower for Follower {
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        let deadline = Instant::now() + self.store.config.stall_limit;
-        loop {
-            match self.step().await? {
-                Step::Bytes(bytes) => return Ok(Some(bytes)),
-                Step::End => return Ok(None),
-                Step::Again => tokio::task::yield_now().await,
-                Step::Wait => {
-                    let limit = deadline.saturating_duration_since(Instant::now());
-                    self.wait(limit).await?;
-                }
+        while let Some(end) = self.ready().await? {
+            if let Some(bytes) = self.read(end).await? {
+                return Ok(Some(bytes));
             }
         }
+        Ok(None)
     }
-}
 
-async fn read(file: Arc<File>, offset: u64, len: u64) -> Result<Bytes> {
-    blocking(move || {
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        let read = file.read_at(&mut bytes, offset);
-        let read = read.map_err(|error| Error::io("reading a blob in flight", error))?;
-        bytes.truncate(read);
-        Ok(bytes.into())
-    })
-    .await
-}
-
-/// The ingest's file, which may have become the blob's this moment.
-async fn open(ingest: Arc<Ingest>, store: Arc<Store>, digest: Digest) -> Result<Option<File>> {
-    blocking(move || {
-        let file = open_plain(&ingest.data()).or_else(|_| open_plain(&store.layout.blob(&digest)));
-        match file {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(at(&ingest.data(), error)),
+    async fn next_extent(&mut self) -> Result<Option<Extent>> {
+        while let Some(end) = self.ready().await? {
+            let Some(file) = self.open().await? else { continue };
+            if !self.holds() {
+                self.lost()?;
+                continue;
+            }
+            self.offset = end;
+            return Ok(Some(file.extent(end)));
         }
-    })
-    .await
+        Ok(None)
+    }
 }

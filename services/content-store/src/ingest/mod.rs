@@ -17,6 +17,7 @@ pub mod about;
 pub mod channel;
 pub mod commit;
 pub mod follower;
+pub mod opened;
 pub mod pump;
 pub mod table;
 pub mod writer;

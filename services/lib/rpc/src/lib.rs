@@ -6,18 +6,25 @@
 
 pub mod address;
 pub mod channel;
+pub mod collect;
 pub mod config;
+pub mod containers;
+pub mod content;
 pub mod convert;
 pub mod diff;
 pub mod fetcher;
 pub mod guests;
+pub mod images;
+pub mod leases;
 pub mod listen;
+pub mod namespaces;
 pub mod process;
 mod progress;
 mod remote;
 pub mod resolver;
 pub mod scope;
 pub mod serve;
+mod shared_file;
 pub mod shutdown;
 pub mod snapshots;
 pub mod status;

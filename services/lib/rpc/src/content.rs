@@ -1,0 +1,16 @@
+//! containerd.services.content.v1: blobs and ingests; following is varve.content.v1's.
+
+mod client;
+mod convert;
+mod follower;
+mod left;
+mod reader;
+mod server;
+mod write;
+mod writer;
+
+pub use client::Client;
+pub use server::server;
+
+/// As health and reflection name it.
+pub const NAME: &str = "containerd.services.content.v1.Content";

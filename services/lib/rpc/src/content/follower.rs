@@ -1,0 +1,138 @@
+//! The bytes of a digest behind whoever writes them elsewhere: read from the file where it can be
+//! seen, sent where it cannot.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Channel;
+use varve_core::content::{self};
+use varve_core::{Digest, Error, Result, Scope};
+use varve_proto::varve::content::v1::content_store_client::ContentStoreClient;
+use varve_proto::varve::content::v1::{FollowRequest, FollowResponse};
+
+use crate::channel::CHUNK;
+use crate::scope;
+use crate::shared_file;
+use crate::status::from_status;
+
+/// Most bytes of the first answer: a layer holds it while it waits for its turn.
+const FIRST: usize = 4 << 10;
+
+/// Follows one digest.
+pub struct Follower {
+    client: ContentStoreClient<Channel>,
+    scope: Scope,
+    digest: Digest,
+    stream: Stream,
+    file: Option<Arc<File>>,
+    /// Bytes of the file that were given, and that can be read.
+    at: u64,
+    readable: u64,
+}
+
+struct Stream {
+    asks: mpsc::Sender<FollowRequest>,
+    answers: Streaming<FollowResponse>,
+    /// A question is under way, whose answer nobody waited for.
+    asked: bool,
+}
+
+impl Follower {
+    /// Begins to follow, without waiting for the first byte.
+    pub async fn open(
+        client: ContentStoreClient<Channel>,
+        scope: &Scope,
+        digest: &Digest,
+    ) -> Result<Self> {
+        let stream = Stream::open(client.clone(), scope, digest, false).await?;
+        let (scope, digest) = (scope.clone(), *digest);
+        Ok(Self { client, scope, digest, stream, file: None, at: 0, readable: 0 })
+    }
+
+    /// The next bytes of the file.
+    async fn read(&mut self) -> Result<Bytes> {
+        let file = self.file.clone().ok_or_else(|| Error::internal("no file was named"))?;
+        let most = if self.at == 0 { FIRST } else { CHUNK };
+        let len = usize::try_from(self.readable - self.at).unwrap_or(most).min(most);
+        let at = self.at;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = vec![0; len];
+            let read = file.read_at(&mut bytes, at)?;
+            bytes.truncate(read);
+            Ok(Bytes::from(bytes))
+        });
+        let read = read.await.map_err(|error| Error::internal("a read").with_source(error))?;
+        let bytes = read.map_err(|error| Error::io("reading a blob in flight", error))?;
+        if bytes.is_empty() {
+            // It was cut; the server is about to say so too.
+            let digest = self.digest;
+            return Err(Error::aborted(format!("the ingest of {digest} began anew; begin anew")));
+        }
+        self.at += bytes.len() as u64;
+        Ok(bytes)
+    }
+
+    /// Takes an answer; its bytes, if it has some.
+    async fn take(&mut self, answer: FollowResponse) -> Result<Option<Bytes>> {
+        if let Some(file) = answer.file {
+            self.file = shared_file::open(file).await.map(Arc::new);
+            if self.file.is_none() {
+                let client = self.client.clone();
+                self.stream = Stream::open(client, &self.scope, &self.digest, true).await?;
+                return Ok(None);
+            }
+        }
+        self.readable = self.readable.max(answer.readable);
+        Ok((!answer.bytes.is_empty()).then_some(answer.bytes))
+    }
+}
+
+#[async_trait]
+impl content::Follower for Follower {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if self.at < self.readable {
+                return self.read().await.map(Some);
+            }
+            let Some(answer) = self.stream.ask().await? else { return Ok(None) };
+            if let Some(bytes) = self.take(answer).await? {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+}
+
+impl Stream {
+    async fn open(
+        mut client: ContentStoreClient<Channel>,
+        scope: &Scope,
+        digest: &Digest,
+        inline: bool,
+    ) -> Result<Self> {
+        let (asks, messages) = mpsc::channel(1);
+        let first = FollowRequest { digest: digest.to_string(), inline };
+        // There is room: it is the first.
+        let _ = asks.try_send(first);
+        let messages = scope::request(scope, ReceiverStream::new(messages));
+        let answers = client.follow(messages).await.map_err(from_status)?.into_inner();
+        Ok(Self { asks, answers, asked: true })
+    }
+
+    /// The next answer; `None` once all is verified and committed.
+    async fn ask(&mut self) -> Result<Option<FollowResponse>> {
+        if !self.asked {
+            // Where the server has ended the stream, its answers say how.
+            let _ = self.asks.send(FollowRequest::default()).await;
+            self.asked = true;
+        }
+        let answer = self.answers.message().await.map_err(from_status)?;
+        self.asked = false;
+        Ok(answer)
+    }
+}
