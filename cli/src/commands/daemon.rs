@@ -37,7 +37,7 @@ impl Daemon {
         let shutdown = Shutdown::on_signal()?;
         let address = self.listen.unwrap_or_else(|| routes::address(&root.path));
         let embedded = Embedded::open(&root.path).await?;
-        embedded.open_used().await;
+        embedded.announce_used().await;
         let listener = process::listen(&address).await?;
         process::ready();
         let served = routes::served(&embedded.services, &shutdown);
