@@ -1,0 +1,12 @@
+//! containerd.services.events.v1: what happened, told to whoever listens now.
+
+mod bus;
+mod client;
+mod server;
+
+pub use bus::{Bus, Event};
+pub use client::Client;
+pub use server::server;
+
+/// As health and reflection name it.
+pub const NAME: &str = "containerd.services.events.v1.Events";

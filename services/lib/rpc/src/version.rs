@@ -1,0 +1,25 @@
+//! containerd.services.version.v1: what a process was built from.
+
+use tonic::{Request, Response, Status};
+use varve_proto::containerd::services::version::v1::VersionResponse;
+use varve_proto::containerd::services::version::v1::version_server::{
+    Version as Wire, VersionServer,
+};
+
+/// As health and reflection name it.
+pub const NAME: &str = "containerd.services.version.v1.Version";
+
+/// Answers these; the revision may be empty.
+pub fn server(version: &str, revision: &str) -> VersionServer<impl Wire> {
+    let (version, revision) = (version.to_owned(), revision.to_owned());
+    VersionServer::new(Server(VersionResponse { version, revision }))
+}
+
+struct Server(VersionResponse);
+
+#[tonic::async_trait]
+impl Wire for Server {
+    async fn version(&self, _: Request<()>) -> Result<Response<VersionResponse>, Status> {
+        Ok(Response::new(self.0.clone()))
+    }
+}
