@@ -117,16 +117,24 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<Certificate>> {
 /// their issuer.
 fn identity(paths: &Paths, hasher: &mut Hasher) -> Result<Option<Identity>> {
     let Some((certificate, key)) = paths.clients.first() else { return Ok(None) };
-    if paths.clients.len() > 1 {
-        tracing::warn!(?certificate, "of several client certificates only the first is shown");
-    }
     let mut pem = contents(certificate)?;
+    let mut key = key.as_ref();
+    match (&paths.clients[..], key) {
+        // Two files of which neither is whole, as people write a pair.
+        ([_, (second, None)], None) if PrivateKeyDer::from_pem_slice(&pem).is_err() => {
+            key = Some(second);
+        }
+        ([_, _, ..], _) => {
+            tracing::warn!(?certificate, "of several client certificates only the first is shown");
+        }
+        _ => {}
+    }
     if let Some(key) = key {
         pem.push(b'\n');
         pem.extend(contents(key)?);
     }
     hasher.update(Digest::of(&pem).as_bytes());
-    let key = key.as_ref().unwrap_or(certificate);
+    let key = key.unwrap_or(certificate);
     check(certificate, key, &pem)?;
     let unusable = |error| {
         let noun = certificate.display();
