@@ -85,15 +85,6 @@ impl DockerConfig {
         })
     }
 
-    /// The login for `host`, asked of its helper where it has one ([`helper::get`] has the errors).
-    pub async fn credential(&self, host: &str) -> Result<Option<Credential>> {
-        match self.find(host)? {
-            Found::Credential(credential) => Ok(Some(credential)),
-            Found::Helper(name) => helper::get(&name, host).await,
-            Found::Nothing => Ok(None),
-        }
-    }
-
     /// What there is for `host`, as a reference spells it (`docker.io`, `localhost:5000`).
     pub fn find(&self, host: &str) -> Result<Found> {
         let entry = self.entry(host);

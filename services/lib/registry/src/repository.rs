@@ -101,7 +101,7 @@ impl Repository {
 
     /// The host to ask now: the first that may be asked and has not failed. The last is asked
     /// however often it has.
-    pub(crate) async fn next(&self, need: Need, budget: &Budget) -> Result<Arc<Host>> {
+    pub(crate) async fn next(&self, need: Need, budget: &mut Budget) -> Result<Arc<Host>> {
         let Inner { config, shunned, .. } = &*self.client.0;
         let entries = self.entries().await?;
         let able: Vec<_> = entries.iter().filter(|it| may(it.capabilities, need)).collect();

@@ -10,6 +10,7 @@ use std::process::Command;
 use varve_core::remotes::{Login, Secret};
 use varve_core::{Error, Kind};
 use varve_registry::DockerConfig;
+use varve_registry::docker_config::{Found, helper};
 
 const ROLE: &str = "VARVE_TEST_HELPERS";
 
@@ -60,7 +61,11 @@ fn install(directory: &Path, name: &str, script: &str) {
 async fn check() {
     let config = DockerConfig::load().unwrap();
     let login = async |host: &str| {
-        let found = config.credential(host).await?;
+        let found = match config.find(host)? {
+            Found::Credential(credential) => Some(credential),
+            Found::Helper(name) => helper::get(&name, host).await?,
+            Found::Nothing => None,
+        };
         assert!(found.as_ref().is_none_or(|found| found.host == host));
         Ok::<_, Error>(found.map(|found| found.login))
     };
