@@ -31,7 +31,7 @@ pub fn served(services: &Services, shutdown: &Shutdown) -> Served {
     };
     Served::default()
         .content_store(store, shutdown)
-        .snapshotters(services.snapshotters.clone())
+        .snapshotters(services.snapshotters.clone(), &varve_snapshotter::DRIVERS)
         .resolver(services.resolver.clone())
         .fetcher(services.fetcher.clone())
 }

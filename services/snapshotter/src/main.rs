@@ -9,7 +9,7 @@ use serde::Deserialize;
 use varve_core::Result;
 use varve_rpc::channel::channel;
 use varve_rpc::{Address, Served, Shutdown, collect, content, leases, process, serve};
-use varve_snapshotter::{Dependencies, Set};
+use varve_snapshotter::{DRIVERS, Dependencies, Set};
 
 /// deploy/config/snapshotter.toml says what each is.
 #[derive(Deserialize)]
@@ -40,7 +40,8 @@ async fn run(config: Config) -> Result<()> {
     set.announce_used().await;
     let listener = process::listen(&config.listen).await?;
     process::ready();
-    let ended = serve(listener, Served::default().snapshotters(set.clone()), shutdown).await;
+    let ended =
+        serve(listener, Served::default().snapshotters(set.clone(), &DRIVERS), shutdown).await;
     process::stopping();
     ended.and(set.close().await)
 }

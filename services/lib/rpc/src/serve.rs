@@ -29,8 +29,7 @@ const STREAMS: u32 = 1024;
 /// under way are given some time and then cancelled. The socket's file goes last.
 pub async fn serve(listener: Listener, served: Served, shutdown: Shutdown) -> Result<()> {
     let address = listener.address().clone();
-    let names = served.names.clone();
-    let (router, health) = router(served).await?;
+    let (router, health, names) = router(served).await?;
     let (incoming, _file) = listener.incoming(Guests::new());
     let stop = {
         let shutdown = shutdown.clone();
@@ -64,7 +63,7 @@ impl Host {
     /// Begins to serve.
     pub async fn start(listener: Listener, served: Served) -> Result<Self> {
         let address = listener.address().clone();
-        let (router, _health) = router(served).await?;
+        let (router, ..) = router(served).await?;
         let (guests, closed) = (Guests::new(), Shutdown::new());
         let (incoming, file) = listener.incoming(guests.clone());
         let door = closed.clone();
@@ -104,14 +103,15 @@ pub fn server() -> Server {
         .tcp_nodelay(true)
 }
 
-async fn router(served: Served) -> Result<(Router, HealthReporter)> {
-    let Served { routes, names } = served;
+/// With what every process has. Also answers what health tells of.
+async fn router(served: Served) -> Result<(Router, HealthReporter, Vec<&'static str>)> {
+    let Served { routes, names, .. } = served.whole();
     let (health, service) = tonic_health::server::health_reporter();
     for name in &names {
         health.set_service_status(*name, ServingStatus::Serving).await;
     }
     let routes = with_reflection(routes.add_service(service), &names)?;
-    Ok((server().add_routes(routes), health))
+    Ok((server().add_routes(routes), health, names))
 }
 
 /// Both versions: older tools speak only v1alpha.

@@ -12,11 +12,16 @@ use varve_core::namespaces::Namespaces;
 use varve_core::remotes::{Fetcher, Resolver};
 use varve_core::snapshotters::Snapshotters;
 
+use crate::events::Bus;
+use crate::introspection::Plugin;
 use crate::shutdown::Shutdown;
 use crate::{
-    collect, containers, content, diff, fetcher, images, leases, namespaces, resolver, snapshots,
-    unpack,
+    collect, containers, content, diff, events, fetcher, images, introspection, leases, namespaces,
+    resolver, snapshots, unpack, version,
 };
+
+/// A content store's services, in containerd's short words.
+const STORE: [&str; 6] = ["content", "images", "leases", "namespaces", "containers", "events"];
 
 /// Services, and their names as their packages spell them (`containerd.services.content.v1.Content`),
 /// which health and reflection tell.
@@ -24,6 +29,8 @@ use crate::{
 pub struct Served {
     pub(crate) routes: Routes,
     pub(crate) names: Vec<&'static str>,
+    /// The same in containerd's words, for introspection.
+    plugins: Vec<Plugin>,
 }
 
 /// All traits of one content store.
@@ -64,20 +71,29 @@ impl Served {
             .add_service(leases::server(leases.clone(), collector.clone()))
             .add_service(namespaces::server(namespaces))
             .add_service(containers::server(containers))
-            .add_service(collect::server(content, images, leases, collector, shutdown.clone()));
+            .add_service(collect::server(content, images, leases, collector, shutdown.clone()))
+            .add_service(events::server(Bus::new(), shutdown.clone()));
         self.names.extend([content::NAME, images::NAME, leases::NAME, namespaces::NAME]);
-        self.names.extend([containers::NAME, collect::NAME]);
+        self.names.extend([containers::NAME, collect::NAME, events::NAME]);
+        self.plugins.push(Plugin::content());
+        self.plugins.extend(STORE.map(Plugin::service));
         self
     }
 
-    /// The snapshotters of a root.
-    pub fn snapshotters(mut self, snapshotters: Arc<dyn Snapshotters>) -> Self {
+    /// The snapshotters of a root, and the names of their drivers.
+    pub fn snapshotters(
+        mut self,
+        snapshotters: Arc<dyn Snapshotters>,
+        drivers: &[&'static str],
+    ) -> Self {
         self.routes = self
             .routes
             .add_service(snapshots::server(snapshotters.clone()))
             .add_service(diff::server(snapshotters.clone()))
             .add_service(unpack::server(snapshotters));
         self.names.extend([snapshots::NAME, diff::NAME, unpack::NAME]);
+        self.plugins.extend(drivers.iter().map(|name| Plugin::snapshotter(name)));
+        self.plugins.extend(["snapshots", "diff"].map(Plugin::service));
         self
     }
 
@@ -92,6 +108,18 @@ impl Served {
     pub fn fetcher(mut self, fetcher: Arc<dyn Fetcher>) -> Self {
         self.routes = self.routes.add_service(fetcher::server(fetcher));
         self.names.push(fetcher::NAME);
+        self
+    }
+
+    /// With what every process has: its version, and what it serves.
+    pub(crate) fn whole(mut self) -> Self {
+        let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+        let plugins = std::mem::take(&mut self.plugins);
+        self.routes = self
+            .routes
+            .add_service(version::server(env!("CARGO_PKG_VERSION"), ""))
+            .add_service(introspection::server(plugins, uuid.trim()));
+        self.names.extend([version::NAME, introspection::NAME]);
         self
     }
 }
