@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need, where this is a Debian and we are root, and passes them all. A test
 # whose tool is missing says SKIPPED and why; under CI that is an error.
+#
+# The scenarios through the command run three times: with the services in the command itself, in one
+# daemon, and in four processes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,10 +22,23 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-cargo build --locked --package varve --bins
+# An independent gRPC client, in a room of its own.
+export VARVE_GRPC_PYTHON=$PWD/target/grpc/bin/python
+if [ ! -x "$VARVE_GRPC_PYTHON" ] || ! "$VARVE_GRPC_PYTHON" -c 'import grpc_reflection' 2>/dev/null; then
+  python3 -m venv target/grpc && target/grpc/bin/pip install --quiet --requirement tests/grpc/requirements.txt ||
+    echo "no python3 with venv and pip, so the test of reflection will be skipped" >&2
+fi
+
+cargo build --locked --workspace --bins
+export VARVE_BINARY=$PWD/target/debug/varve
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 cargo test --locked --workspace 2>&1 | tee "$log"
+for topology in daemon split; do
+  echo "the scenarios again, $topology:"
+  VARVE_TOPOLOGY=$topology cargo test --locked --workspace --test pull --test trees --test kill \
+    --test real_registry --test readers 2>&1 | tee --append "$log"
+done
 if [ -n "${CI:-}" ] && grep 'SKIPPED:' "$log"; then
   echo "under CI no test may be skipped" >&2
   exit 1

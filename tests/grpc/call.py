@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A gRPC client that knows nothing of Varve but its address: it learns the rest by reflection.
 
-    call.py ADDRESS list
-    call.py ADDRESS describe SERVICE
-    call.py ADDRESS [-H 'name: value'] [-d JSON] SERVICE/METHOD
+    call.py --address ADDRESS list
+    call.py --address ADDRESS describe SERVICE
+    call.py --address ADDRESS [-H 'name: value'] [-d JSON] SERVICE/METHOD
 
 ADDRESS is unix:///PATH or 127.0.0.1:PORT. The words are grpcurl's, and so is the output, nearly.
 """
@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-d", dest="data", default="{}")
-    parser.add_argument("address")
+    parser.add_argument("--address", required=True)
     parser.add_argument("verb")
     parser.add_argument("symbol", nargs="?")
     args = parser.parse_args()
