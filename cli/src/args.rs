@@ -8,7 +8,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, images, leases, mount, pull, snapshots, unmount, version,
+    completion, content, daemon, gc, health, images, leases, mount, pull, snapshots, unmount,
+    version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -32,7 +33,13 @@ pub struct Global {
     pub root: Option<PathBuf>,
     /// The daemon to work with: unix:///PATH, or http://127.0.0.1:PORT [default: whoever owns the
     /// root, else this process]
-    #[arg(long, global = true, value_name = "ADDRESS", env = "VARVE_ADDRESS", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        env = "VARVE_ADDRESS",
+        hide_env_values = true
+    )]
     pub address: Option<Address>,
     /// A file with an address for each service, where they run apart
     #[arg(long, global = true, value_name = "FILE", env = "VARVE_CONFIG", hide_env_values = true)]

@@ -31,10 +31,9 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
         // These run without one.
-        Command::Version(_)
-        | Command::Completion(_)
-        | Command::Daemon(_)
-        | Command::Health(_) => Ok(()),
+        Command::Version(_) | Command::Completion(_) | Command::Daemon(_) | Command::Health(_) => {
+            Ok(())
+        }
     }
 }
 

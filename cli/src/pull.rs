@@ -26,7 +26,7 @@ use crate::services::{Services, Snapshotter};
 use job::Job;
 
 pub use lease::Lease;
-pub use remote::remote;
+pub use remote::Logins;
 pub use report::Pulled;
 
 /// What is to be pulled.

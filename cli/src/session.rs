@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use varve_core::{Result, Scope};
 use varve_rpc::channel::{channel, greet};
-use varve_rpc::{Address, Host, Listener};
+use varve_rpc::{Address, Host, Listener, Shutdown};
 
 use crate::args::Global;
 use crate::output::Output;
@@ -107,7 +107,8 @@ async fn embedded(root: Root, address: &Address) -> Result<(Services, Option<Hom
 
 async fn invite(address: &Address, services: &Services) -> Result<Host> {
     let listener = Listener::bind(address).await?;
-    Host::start(listener, routes::served(services)).await
+    // It ends with its guests, not before.
+    Host::start(listener, routes::served(services, &Shutdown::new())).await
 }
 
 async fn leave(host: Host) {

@@ -8,9 +8,24 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-/// `varve` with a root of its own, which goes with it.
+use crate::cluster::{Cluster, Topology};
+
+/// What could lead the command elsewhere.
+const VARIABLES: [&str; 6] = [
+    "VARVE_ROOT",
+    "VARVE_NAMESPACE",
+    "VARVE_LOG",
+    "VARVE_SNAPSHOTTER",
+    "VARVE_ADDRESS",
+    "VARVE_CONFIG",
+];
+
+/// `varve` with a root of its own, which goes with it, and the processes that serve it, if the
+/// topology has any.
 pub struct Varve {
     binary: PathBuf,
+    // Before the root: they work in it.
+    cluster: Cluster,
     root: TempDir,
 }
 
@@ -20,10 +35,26 @@ impl Varve {
         Self::with_binary(binary()?)
     }
 
-    /// With any other binary.
+    /// With any other binary, in the topology of the environment.
     pub fn with_binary(binary: PathBuf) -> Result<Self> {
+        Self::over(Topology::from_env()?, binary)
+    }
+
+    /// With the services where `topology` has them.
+    pub fn over(topology: Topology, binary: PathBuf) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("varve-").tempdir()?;
-        Ok(Self { binary, root })
+        let cluster = Cluster::start(topology, &binary, root.path())?;
+        Ok(Self { binary, cluster, root })
+    }
+
+    /// The processes that serve it.
+    pub fn cluster(&mut self) -> &mut Cluster {
+        &mut self.cluster
+    }
+
+    /// Waits until all of them serve.
+    pub fn wait(&self) -> Result<()> {
+        self.cluster.wait(&self.binary)
     }
 
     /// The root, as `--root` names it.
@@ -39,8 +70,9 @@ impl Varve {
     /// The command with `args`, ready to be run.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.arg("--root").arg(self.root.path()).args(args).stdin(Stdio::null());
-        for name in ["VARVE_ROOT", "VARVE_NAMESPACE", "VARVE_LOG", "VARVE_SNAPSHOTTER"] {
+        command.arg("--root").arg(self.root.path()).args(self.cluster.arguments());
+        command.args(args).stdin(Stdio::null());
+        for name in VARIABLES {
             command.env_remove(name);
         }
         command.env("DOCKER_CONFIG", self.root.path().join("no-docker-config"));
@@ -104,7 +136,7 @@ fn build() -> Result<PathBuf> {
         .find(|dir| dir.file_name().is_some_and(|name| name != "deps"))
         .context("a test runs from below the target directory")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked", "--package", "varve"]);
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

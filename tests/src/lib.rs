@@ -1,6 +1,7 @@
 //! What the scenarios share: images made on the spot, registries to pull them from, the command
 //! under test, and trees as lists that can be compared.
 
+pub mod cluster;
 pub mod command;
 pub mod compare;
 pub mod demo;
@@ -10,4 +11,5 @@ pub mod layer;
 pub mod odd;
 pub mod peers;
 pub mod registry;
+pub mod soak;
 pub mod tree;

@@ -108,7 +108,9 @@ fn sources_below(dir: &Path) -> Vec<PathBuf> {
 fn nothing_in_the_tree_needs_more_than_a_c_compiler() {
     let metadata = metadata(&[]);
     let all: BTreeSet<_> = packages(&metadata).map(|package| text(&package["name"])).collect();
-    for banned in ["openssl-sys", "aws-lc-sys", "native-tls", "cmake", "bindgen", "protoc-bin-vendored"] {
+    for banned in
+        ["openssl-sys", "aws-lc-sys", "native-tls", "cmake", "bindgen", "protoc-bin-vendored"]
+    {
         assert!(!all.contains(banned), "{banned} has come in");
     }
 }

@@ -15,8 +15,10 @@ use crate::services::routes;
 /// No daemon is needed to work with images; one is for many clients at once, and for those that
 /// speak gRPC. It runs in the foreground until SIGTERM or Ctrl-C, and tells systemd when it is ready.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  varve daemon\n  varve daemon --listen http://127.0.0.1:7000\n  \
-    varve --address unix:///run/varve/varve.sock images ls")]
+#[command(
+    after_help = "Examples:\n  varve daemon\n  varve daemon --listen http://127.0.0.1:7000\n  \
+    varve --address unix:///run/varve/varve.sock images ls"
+)]
 pub struct Daemon {
     /// Where to listen: unix:///PATH, or http://127.0.0.1:PORT [default: the root's socket, which
     /// other commands look for]
@@ -35,10 +37,10 @@ impl Daemon {
         let shutdown = Shutdown::on_signal()?;
         let address = self.listen.unwrap_or_else(|| routes::address(&root.path));
         let embedded = Embedded::open(&root.path).await?;
-        embedded.open_used().await;
+        embedded.announce_used().await;
         let listener = process::listen(&address).await?;
         process::ready();
-        let served = routes::served(&embedded.services);
+        let served = routes::served(&embedded.services, &shutdown);
         let ended = varve_rpc::serve(listener, served, shutdown).await;
         process::stopping();
         ended.and(embedded.close().await)

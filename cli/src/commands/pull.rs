@@ -5,7 +5,7 @@ use varve_core::{Platform, Reference};
 
 use crate::args::SnapshotterArg;
 use crate::failure::Result;
-use crate::pull::{self, Pulled, Wish};
+use crate::pull::{self, Logins, Pulled, Wish};
 use crate::session::Session;
 use crate::{output, progress};
 
@@ -51,9 +51,16 @@ impl Pull {
             true => None,
             false => Some(services.snapshotter(self.snapshotter.snapshotter.as_deref()).await?),
         };
-        let remote = pull::remote(reference, self.plain_http)?;
-        let wish = Wish { remote, platform: self.platform, snapshotter };
-        let pulled = pull::pull(services, scope, &wish, progress).await?;
+        let logins = Logins::load().await?;
+        let remote = logins.remote(reference, self.plain_http).await?;
+        let mut wish = Wish { remote, platform: self.platform, snapshotter };
+        // Each time around there is one login more.
+        let pulled = loop {
+            match pull::pull(services, scope, &wish, progress.clone()).await {
+                Err(error) if logins.add(&mut wish.remote, &error).await? => {}
+                pulled => break pulled?,
+            }
+        };
         pulled.notices().iter().for_each(|notice| progress::warn(notice));
         report(&pulled, self.quiet, session)
     }

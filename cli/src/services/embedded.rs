@@ -45,9 +45,10 @@ impl Embedded {
         Ok(Self { services, store, snapshotters })
     }
 
-    /// Opens every snapshotter that has something, as a daemon does at its start.
-    pub async fn open_used(&self) {
-        self.snapshotters.open_used().await;
+    /// Has every snapshotter that has something take part in collections, as a daemon does at its
+    /// start.
+    pub async fn announce_used(&self) {
+        self.snapshotters.announce_used().await;
     }
 
     /// Writes what is pending. The store goes first: it asks the snapshotters once more what they
@@ -72,7 +73,7 @@ fn fetcher(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Fetcher> {
     Arc::new(varve_fetcher::open(varve_fetcher::Config::default(), dependencies))
 }
 
-/// Those of this root; each takes part in collections from when it is opened.
+/// Those of this root.
 fn snapshotters(root: &Path, store: &Arc<ContentStore>) -> Set {
     let template = varve_snapshotter::Config::new(root.join("snapshotters"));
     let neighbours =
@@ -80,8 +81,8 @@ fn snapshotters(root: &Path, store: &Arc<ContentStore>) -> Set {
     Set::new(template, BTreeMap::new(), neighbours, store.clone())
 }
 
-/// The collector, with every snapshotter opened before it collects: what one that is absent refers to
-/// is never removed, and here they are opened only when somebody asks for them.
+/// The collector, with every snapshotter announced before it collects: what one that is absent refers
+/// to is never removed, and here they are opened only when somebody asks for them.
 struct WithAll {
     store: Arc<ContentStore>,
     snapshotters: Arc<Set>,
@@ -98,7 +99,7 @@ impl Collector for WithAll {
     }
 
     async fn collect(&self, dry_run: bool) -> Result<Collected> {
-        self.snapshotters.open_used().await;
+        self.snapshotters.announce_used().await;
         self.store.collect(dry_run).await
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use varve_rpc::{Address, Served};
+use varve_rpc::served::Store;
+use varve_rpc::{Address, Served, Shutdown};
 
 use super::Services;
 
@@ -19,8 +20,18 @@ pub fn address(root: &Path) -> Address {
 }
 
 /// All of `services`.
-pub fn served(services: &Services) -> Served {
-    let mut served = Served::default();
-    served.content_store(services);
-    served
+pub fn served(services: &Services, shutdown: &Shutdown) -> Served {
+    let store = Store {
+        content: services.content.clone(),
+        images: services.images.clone(),
+        leases: services.leases.clone(),
+        namespaces: services.namespaces.clone(),
+        containers: services.containers.clone(),
+        collector: services.collector.clone(),
+    };
+    Served::default()
+        .content_store(store, shutdown)
+        .snapshotters(services.snapshotters.clone())
+        .resolver(services.resolver.clone())
+        .fetcher(services.fetcher.clone())
 }

@@ -3,7 +3,8 @@
 //!
 //! What passes (a body cut, a stall, a busy registry) is resumed at the ingest's offset. What came
 //! and is wrong (another digest, a byte too many) is dropped; another digest is asked for once more
-//! from the start, because a proxy in between may have been the trouble.
+//! from the start, of other hosts than the mirrors that it came from, or because a proxy in between
+//! may have been the trouble.
 
 use std::time::Duration;
 
@@ -62,8 +63,7 @@ impl Download<'_> {
                 Outcome::Done => return Ok(()),
                 Outcome::Mismatch(error) => {
                     fetched.resumed_at = 0;
-                    let cost = budget.attempts().div_ceil(2);
-                    budget.survive(Failure::Passing { error, after: None, cost }).await?;
+                    budget.survive_deceit(error).await?;
                 }
             }
         }

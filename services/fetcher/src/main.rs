@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use varve_core::Result;
+use varve_fetcher::Dependencies;
 use varve_registry::Client;
 use varve_rpc::channel::channel;
 use varve_rpc::{Address, Served, Shutdown, content, process, serve};
-use varve_fetcher::Dependencies;
 
 /// deploy/config/fetcher.toml says what each is.
 #[derive(Deserialize)]

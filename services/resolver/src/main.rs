@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use varve_core::Result;
 use varve_registry::Client;
+use varve_resolver::Dependencies;
 use varve_rpc::channel::channel;
 use varve_rpc::{Address, Served, Shutdown, content, process, serve};
-use varve_resolver::Dependencies;
 
 /// deploy/config/resolver.toml says what each is.
 #[derive(Deserialize)]

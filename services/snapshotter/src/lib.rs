@@ -6,6 +6,7 @@
 //! a crash can leave). It answers mounts and never mounts for others; [`mounting`] is there for
 //! those who do.
 
+mod announced;
 pub mod apply;
 mod attend;
 mod boot;

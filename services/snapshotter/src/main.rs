@@ -37,7 +37,7 @@ async fn run(config: Config) -> Result<()> {
     let collector = Arc::new(collect::Client::new(store));
     let template = varve_snapshotter::Config::new(config.root.join("snapshotters"));
     let set = Arc::new(Set::new(template, config.aliases, neighbours, collector));
-    set.open_used().await;
+    set.announce_used().await;
     let listener = process::listen(&config.listen).await?;
     process::ready();
     let ended = serve(listener, Served::default().snapshotters(set.clone()), shutdown).await;

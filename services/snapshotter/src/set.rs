@@ -10,10 +10,10 @@ use varve_core::collect::Collector;
 use varve_core::snapshotters::{Driver, Drivers, Snapshotter, Snapshotters};
 use varve_core::{Error, Result};
 
+use crate::announced::Announced;
 use crate::config::{Config, Dependencies};
-use crate::service::Service;
 
-/// The drivers of one root. Whatever is opened takes part in collections from then on.
+/// The drivers of one root. Each takes part in collections from its first change on.
 pub struct Set {
     /// Each driver has a directory of its name below it.
     dir: PathBuf,
@@ -23,7 +23,7 @@ pub struct Set {
     aliases: BTreeMap<String, String>,
     neighbours: Dependencies,
     collector: Arc<dyn Collector>,
-    open: Mutex<BTreeMap<String, Service>>,
+    open: Mutex<BTreeMap<String, Announced>>,
     default: OnceCell<&'static str>,
 }
 
@@ -41,11 +41,13 @@ impl Set {
         Self { dir, template, aliases, neighbours, collector, open, default }
     }
 
-    /// Opens every driver that has something here: what one that is away refers to cannot be
-    /// collected. One that does not work here (as overlayfs without root) is told of and left out.
-    pub async fn open_used(&self) {
+    /// Has every driver that has something here take part in collections: what one that is away
+    /// refers to cannot be collected. One that does not work here (as overlayfs without root) is told
+    /// of and left out.
+    pub async fn announce_used(&self) {
         for name in crate::DRIVERS.into_iter().filter(|name| self.is_used(name)) {
-            if let Err(error) = self.service(name).await {
+            let announced = async { self.service(name).await?.announce().await };
+            if let Err(error) = announced.await {
                 tracing::warn!("snapshotter {name} is left out: {}", error.chain());
             }
         }
@@ -60,7 +62,7 @@ impl Set {
         closed
     }
 
-    async fn service(&self, name: &str) -> Result<Service> {
+    async fn service(&self, name: &str) -> Result<Announced> {
         let mut open = self.open.lock().await;
         if let Some(service) = open.get(name) {
             return Ok(service.clone());
@@ -70,7 +72,7 @@ impl Set {
         Ok(service)
     }
 
-    async fn open_driver(&self, name: &str) -> Result<Service> {
+    async fn open_driver(&self, name: &str) -> Result<Announced> {
         if !crate::DRIVERS.contains(&name) {
             return Err(crate::unknown(name));
         }
@@ -82,9 +84,7 @@ impl Set {
             // What does not work here leaves nothing that later requests would stumble over.
             let _ = std::fs::remove_dir_all(dir);
         }
-        let service = opened?;
-        self.collector.attend(name, service.attendee.clone()).await?;
-        Ok(service)
+        Ok(Announced::new(opened?, self.collector.clone()))
     }
 
     /// Tries whether overlayfs works here, once.
@@ -110,9 +110,15 @@ impl Snapshotters for Set {
             None if name.is_empty() => self.default_driver().await?,
             None => name,
         };
-        let Service { snapshots, unpacker, diff, .. } = self.service(name).await?;
-        let (dir, copies) = (self.dir.join(name), copies(name));
-        Ok(Snapshotter { name: name.to_owned(), dir, copies, snapshots, unpacker, diff })
+        let service = Arc::new(self.service(name).await?);
+        Ok(Snapshotter {
+            name: name.to_owned(),
+            dir: self.dir.join(name),
+            copies: copies(name),
+            snapshots: service.clone(),
+            unpacker: service.clone(),
+            diff: service,
+        })
     }
 
     async fn drivers(&self) -> Result<Drivers> {

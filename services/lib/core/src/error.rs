@@ -49,6 +49,8 @@ pub struct Error {
     kind: Kind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// What a caller must be able to read off without parsing a sentence.
+    login_at: Option<Box<str>>,
 }
 
 /// The result of every trait method.
@@ -57,7 +59,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` with its sentence.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, login_at: None }
     }
 
     /// The same error with what caused it.
@@ -66,14 +68,27 @@ impl Error {
         self
     }
 
+    /// The same error, saying that a login at `host` may help: none came with the request.
+    pub fn with_login_at(mut self, host: impl Into<Box<str>>) -> Self {
+        self.login_at = Some(host.into());
+        self
+    }
+
     /// Wraps this error in a sentence that adds a noun; the kind stays.
     pub fn context(self, message: impl Into<String>) -> Self {
-        Self { kind: self.kind, message: message.into(), source: Some(Box::new(self)) }
+        let (kind, login_at) = (self.kind, self.login_at.clone());
+        Self { kind, message: message.into(), source: Some(Box::new(self)), login_at }
     }
 
     /// What the caller can do about it.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The host, as a reference or a url spells it, that a login is missing for. Whoever has one asks
+    /// again with it; the kind need not be Unauthenticated, as another host may have been asked last.
+    pub fn login_at(&self) -> Option<&str> {
+        self.login_at.as_deref()
     }
 
     /// The sentence, without its source.
@@ -197,6 +212,13 @@ mod tests {
         assert_eq!(error.to_string(), "layer 3 of alpine");
         assert_eq!(error.chain(), "layer 3 of alpine: blob sha256:ab");
         assert_eq!(error.kind(), Kind::NotFound);
+    }
+
+    #[test]
+    fn the_host_of_a_missing_login_survives_any_context() {
+        let error = Error::new(Kind::Unauthenticated, "wants a login").with_login_at("h:5000");
+        assert_eq!(error.context("layer 3").context("alpine").login_at(), Some("h:5000"));
+        assert_eq!(Error::invalid("x").context("y").login_at(), None);
     }
 
     #[test]

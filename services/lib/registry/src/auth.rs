@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +15,7 @@ use crate::challenge::Challenge;
 use crate::failure::Failure;
 use crate::refusal::Asked;
 use crate::token::{self, Key, Tokens};
-use crate::transport::Transport;
+use crate::visit::Line;
 
 /// Challenges that are remembered.
 const KEPT: usize = 1024;
@@ -56,21 +55,17 @@ impl Auth {
         self.challenges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The header that meets `challenge`; `None` where `login` cannot.
+    /// The header that meets `challenge`; `None` where the login for the host cannot.
     pub(crate) async fn meet(
         &self,
-        transport: &Transport,
+        line: Line<'_>,
         place: &Place,
         challenge: &Challenge,
-        login: Option<&Login>,
         asked: &Asked<'_>,
-        stall: Duration,
     ) -> Result<Option<HeaderValue>, Failure> {
-        match (key(place, challenge), login) {
+        match (key(place, challenge), line.host.login.as_deref()) {
             (Some(_), Some(Login::RegistryToken(token))) => Ok(bearer(token)),
-            (Some(key), login) => {
-                self.tokens.get(transport, &key, asked, login, stall).await.map(Some)
-            }
+            (Some(key), _) => self.tokens.get(line, &key, asked).await.map(Some),
             (None, Some(Login::Basic { username, password })) => {
                 Ok(Some(basic(username, password)))
             }

@@ -1,15 +1,19 @@
 //! Blobs: GET from an offset, as a stream that is never longer than the descriptor says.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use varve_core::{Descriptor, Error, Result};
 
 use crate::body::Body;
-use crate::client::{self, Repository};
-use crate::exchange::{Answer, Request};
+use crate::exchange::Answer;
 use crate::failure::Failure;
+use crate::host::{Host, Need};
+use crate::repository::{Ask, Repository};
 use crate::retry::Budget;
+use crate::visit;
 
 /// The bytes of a blob from `start` to its end, as they arrive.
 pub struct BlobStream {
@@ -18,6 +22,7 @@ pub struct BlobStream {
     at: u64,
     size: u64,
     body: Body,
+    host: Arc<Host>,
 }
 
 impl BlobStream {
@@ -28,8 +33,13 @@ impl BlobStream {
     }
 
     /// The next bytes; `None` only when all `size` bytes have come. A body that ends early or breaks
-    /// is a failure that passes; one byte too many is final.
+    /// is a failure that passes; one byte too many is final. Where a mirror fails so, another host is
+    /// asked for the rest.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.next().await.map_err(|failure| self.host.blame(failure))
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         let Some(chunk) = self.body.chunk().await? else {
             return if self.at == self.size { Ok(None) } else { Err(self.cut()) };
         };
@@ -57,33 +67,57 @@ impl Repository {
         offset: u64,
         budget: &mut Budget,
     ) -> Result<BlobStream> {
-        let (noun, request) = self.blob_request(blob).await?;
+        let (noun, ask) = self.blob_ask(blob)?;
         if offset > 0 {
             let range = HeaderValue::from_str(&format!("bytes={offset}-"))
                 .expect("a number fits into a header");
-            let ranged = request.clone().header(header::RANGE, range);
-            let answer = self.send(&noun, ranged, budget).await?;
-            if let Some(stream) = self.stream(&noun, blob, offset, answer)? {
+            let ranged = ask.clone().header(header::RANGE, range);
+            if let Some(stream) = self.part(&noun, blob, offset, &ranged, budget).await? {
                 return Ok(stream);
             }
         }
-        let answer = self.send(&noun, request, budget).await?;
-        self.stream(&noun, blob, 0, answer)?.ok_or_else(|| {
+        self.part(&noun, blob, 0, &ask, budget).await?.ok_or_else(|| {
             Error::unavailable(format!("{noun}: the registry sent a part that nobody asked for"))
         })
     }
 
-    async fn blob_request(&self, blob: &Descriptor) -> Result<(String, Request)> {
+    /// The stream from `offset` on; `None` where only the whole can be had.
+    async fn part(
+        &self,
+        noun: &str,
+        blob: &Descriptor,
+        offset: u64,
+        ask: &Ask,
+        budget: &mut Budget,
+    ) -> Result<Option<BlobStream>> {
+        loop {
+            let answer = self.send(noun, ask, budget).await?;
+            let host = Arc::clone(&answer.host);
+            match self.stream(noun, blob, offset, answer) {
+                Ok(stream) => {
+                    if host.has_next {
+                        budget.comes_from(&host.key);
+                    }
+                    return Ok(stream);
+                }
+                Err(error) => budget.survive(host.blame(error.into())).await?,
+            }
+        }
+    }
+
+    fn blob_ask(&self, blob: &Descriptor) -> Result<(String, Ask)> {
         let digest = blob.digest.to_string();
         let document = blob.media_type.is_index() || blob.media_type.is_manifest();
         let (path, word) = if document { ("manifests", "manifest") } else { ("blobs", "blob") };
-        let mut request = Request::new(Method::GET, self.url(&[path, &digest]).await?);
+        let path = [path.to_owned(), digest.clone()];
+        let need = Need::Digest;
+        let mut ask = Ask { method: Method::GET, path, headers: HeaderMap::new(), need };
         if document {
             let accept = HeaderValue::from_str(blob.media_type.as_str())
                 .map_err(|error| Error::invalid("media type").with_source(error))?;
-            request = request.header(header::ACCEPT, accept);
+            ask = ask.header(header::ACCEPT, accept);
         }
-        Ok((format!("{word} {digest} of {}", self.full_name()), request))
+        Ok((format!("{word} {digest} of {}", self.full_name()), ask))
     }
 
     /// The stream that `answer` is; `None` where it is not the range that was asked for, and the
@@ -105,19 +139,20 @@ impl Repository {
             _ => 0,
         };
         let length =
-            client::text(&answer, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+            visit::text(&answer, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
         if length.is_some_and(|length: u64| length > size - start) {
             return Err(too_long(noun, size));
         }
+        let host = Arc::clone(&answer.host);
         let body = Body::new(answer, self.config().stall);
-        Ok(Some(BlobStream { noun: noun.to_owned(), start, at: start, size, body }))
+        Ok(Some(BlobStream { noun: noun.to_owned(), start, at: start, size, body, host }))
     }
 }
 
 /// Whether Content-Range is from `offset`, of a whole of `size` (or of unknown size).
 fn is_range(answer: &Answer, offset: u64, size: u64) -> bool {
     let range = || {
-        let text = client::text(answer, header::CONTENT_RANGE)?;
+        let text = visit::text(answer, header::CONTENT_RANGE)?;
         let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
         let (start, end) = range.split_once('-')?;
         let total = if total == "*" { size } else { total.parse().ok()? };

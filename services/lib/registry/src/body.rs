@@ -25,7 +25,7 @@ pub(crate) struct Body {
 
 impl Body {
     pub(crate) fn new(answer: Answer, stall: Duration) -> Self {
-        let host = answer.host();
+        let host = answer.authority();
         let (response, _permit) = (answer.response, answer.permit);
         Self { host, response, stall, waited: Duration::ZERO, came: 0, _permit }
     }

@@ -1,10 +1,15 @@
 //! Every limit of the client, with a default that suits an ordinary machine.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-/// Limits of a [`crate::Client`]. Durations are seconds in a file, fractions allowed.
+/// Ours, and then what is there already on a machine that had another engine before.
+const HOSTS_DIRS: [&str; 3] =
+    ["/etc/varve/certs.d", "/etc/containerd/certs.d", "/etc/docker/certs.d"];
+
+/// Limits of a [`crate::Client`], and where hosts are configured. Durations are seconds in a file, fractions allowed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -22,6 +27,15 @@ pub struct Config {
     /// Until a TCP and TLS connection stands.
     #[serde(deserialize_with = "seconds")]
     pub connect_timeout: Duration,
+    /// The same for a mirror with another host behind it, where its hosts.toml has no dial_timeout.
+    #[serde(deserialize_with = "seconds")]
+    pub mirror_connect_timeout: Duration,
+    /// So long a mirror that could not be connected to is not asked.
+    #[serde(deserialize_with = "seconds")]
+    pub mirror_pause: Duration,
+    /// Where hosts are configured, as containerd and Docker do it: the first directory that has one
+    /// for a registry decides, and only then the first that has a `_default`.
+    pub hosts_dirs: Vec<PathBuf>,
     /// Less than a kibibyte in this time ends a request (and it is tried again).
     #[serde(deserialize_with = "seconds")]
     pub stall: Duration,
@@ -41,6 +55,9 @@ impl Default for Config {
             backoff: Duration::from_millis(250),
             backoff_max: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),
+            mirror_connect_timeout: Duration::from_secs(5),
+            mirror_pause: Duration::from_secs(60),
+            hosts_dirs: HOSTS_DIRS.map(PathBuf::from).to_vec(),
             stall: Duration::from_secs(30),
             per_host: 6,
             tag_pages: 1000,
@@ -50,7 +67,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Short waits, so that a test of a fault takes no seconds.
+    /// Short waits, so that a test of a fault takes no seconds, and nothing of the machine's own
+    /// hosts.
     #[cfg(any(test, feature = "testsuite"))]
     pub fn impatient() -> Self {
         Self {
@@ -59,6 +77,7 @@ impl Config {
             backoff: Duration::from_millis(5),
             backoff_max: Duration::from_millis(20),
             connect_timeout: Duration::from_secs(2),
+            hosts_dirs: Vec::new(),
             stall: Duration::from_millis(800),
             ..Self::default()
         }

@@ -1,6 +1,7 @@
-//! Docker's config.json: the logins that `docker login` left. The CLI reads it; services never do.
-//!
-//! Credential helpers are not run: an entry that only names one is told as such.
+//! Docker's config.json: the logins that `docker login` left, there or with a helper. The CLI reads
+//! it; services never do.
+
+pub mod helper;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -48,7 +49,7 @@ struct Entry {
 #[derive(Debug)]
 pub enum Found {
     Credential(Credential),
-    /// The login is kept by this helper, which is not asked.
+    /// The login, if there is one, is kept by this helper.
     Helper(String),
     Nothing,
 }
@@ -91,9 +92,10 @@ impl DockerConfig {
             return Ok(Found::Helper(helper));
         }
         let Some(login) = entry.map(|entry| entry.login(host)).transpose()?.flatten() else {
-            return Ok(match entry {
-                Some(_) if !self.store.is_empty() => Found::Helper(self.store.clone()),
-                _ => Found::Nothing,
+            // Docker asks its store for every host: an entry is a sign of a login, and not needed.
+            return Ok(match self.store.is_empty() {
+                true => Found::Nothing,
+                false => Found::Helper(self.store.clone()),
             });
         };
         Ok(Found::Credential(Credential { host: host.to_owned(), login }))
@@ -208,7 +210,7 @@ mod tests {
         let text = r#"{"auths":{"h":{}},"credsStore":"pass","credHelpers":{"gcr.io":"gcloud"}}"#;
         assert!(matches!(find(text, "h"), Found::Helper(name) if name == "pass"));
         assert!(matches!(find(text, "gcr.io"), Found::Helper(name) if name == "gcloud"));
-        assert!(matches!(find(text, "other"), Found::Nothing));
+        assert!(matches!(find(text, "other"), Found::Helper(name) if name == "pass"));
     }
 
     #[test]

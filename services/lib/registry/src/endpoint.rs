@@ -40,6 +40,16 @@ pub(crate) fn authority(url: &Url) -> String {
     }
 }
 
+/// What a host is called in credentials and by people: its port only where it is not the usual one.
+pub(crate) fn name(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None if host == HUB.1 => HUB.0.to_owned(),
+        None => host.to_owned(),
+    }
+}
+
 /// Whether two urls have scheme, host and port in common: what credentials stay within.
 pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
     a.origin() == b.origin()

@@ -4,6 +4,8 @@
 //! port) that it was made for, and is not taken up again on a way back. Whether the answer came from
 //! another origin is told, because a challenge from there is none of the registry's.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,7 +14,8 @@ use varve_core::Error;
 
 use crate::endpoint;
 use crate::failure::Failure;
-use crate::transport::Transport;
+use crate::host::Host;
+use crate::visit::Line;
 
 const REDIRECTS: usize = 5;
 
@@ -42,6 +45,8 @@ impl Request {
 /// An answer whose body is still to come, and the place at its host.
 pub(crate) struct Answer {
     pub response: reqwest::Response,
+    /// The host that was asked.
+    pub host: Arc<Host>,
     /// Where it came from in the end.
     pub url: Url,
     /// It came from another origin than the one that was asked.
@@ -58,27 +63,24 @@ impl Answer {
         self.response.headers()
     }
 
-    pub(crate) fn host(&self) -> String {
+    /// Who sent it.
+    pub(crate) fn authority(&self) -> String {
         endpoint::authority(&self.url)
     }
 }
 
 /// Sends `request`, and follows where it is led.
-pub(crate) async fn exchange(
-    transport: &Transport,
-    mut request: Request,
-    stall: std::time::Duration,
-) -> Result<Answer, Failure> {
+pub(crate) async fn exchange(line: Line<'_>, mut request: Request) -> Result<Answer, Failure> {
     let first = request.url.clone();
     let mut foreign = false;
     for _ in 0..=REDIRECTS {
-        let mut answer = once(transport, &request, stall).await?;
+        let mut answer = once(line, &request).await?;
         answer.foreign = foreign;
         let Some(next) = redirect(&answer)? else {
             return Ok(answer);
         };
         if request.form.is_some() {
-            let message = format!("{} redirects a login, which is refused", answer.host());
+            let message = format!("{} redirects a login, which is refused", answer.authority());
             return Err(Error::precondition(message).into());
         }
         if !endpoint::same_origin(&request.url, &next) {
@@ -92,25 +94,37 @@ pub(crate) async fn exchange(
 }
 
 /// One request; the answer's headers must come within the stall limit.
-async fn once(
-    transport: &Transport,
-    request: &Request,
-    stall: std::time::Duration,
-) -> Result<Answer, Failure> {
+async fn once(line: Line<'_>, request: &Request) -> Result<Answer, Failure> {
+    let Line { transport, stall, .. } = line;
     let permit = transport.permit(&request.url).await;
-    let host = endpoint::authority(&request.url);
-    let client = transport.client(&request.url)?;
+    let name = endpoint::authority(&request.url);
+    let client = transport.client(&request.url, line.host)?;
     let mut builder = client
         .request(request.method.clone(), request.url.clone())
-        .headers(request.headers.clone());
+        .headers(headers(line.host, request));
     if let Some(form) = &request.form {
         builder = builder.body(form.expose().to_owned());
     }
     let response = tokio::time::timeout(stall, builder.send())
         .await
-        .map_err(|_| Failure::stalled(&host, stall))?
-        .map_err(|error| Failure::from_http(&host, error))?;
-    Ok(Answer { response, url: request.url.clone(), foreign: false, permit })
+        .map_err(|_| Failure::stalled(&name, stall))?
+        .map_err(|error| Failure::from_http(&name, error))?;
+    let (host, url) = (Arc::clone(line.host), request.url.clone());
+    Ok(Answer { response, host, url, foreign: false, permit })
+}
+
+/// The request's headers, and behind them those that were set for the host: they may be secrets, and
+/// go no further than its origin.
+fn headers(host: &Host, request: &Request) -> HeaderMap {
+    if host.headers.is_empty() || !endpoint::same_origin(&host.api, &request.url) {
+        return request.headers.clone();
+    }
+    let mut headers = host.headers.clone();
+    for name in request.headers.keys() {
+        headers.remove(name);
+    }
+    headers.extend(request.headers.clone());
+    headers
 }
 
 /// Where the answer leads, if it is a redirect.
@@ -118,7 +132,7 @@ fn redirect(answer: &Answer) -> Result<Option<Url>, Failure> {
     if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let bad = || Error::precondition(format!("{} redirects to nowhere", answer.host()));
+    let bad = || Error::precondition(format!("{} redirects to nowhere", answer.authority()));
     let location = answer.headers().get(header::LOCATION).ok_or_else(bad)?;
     let location = location.to_str().map_err(|_| bad())?;
     let mut next = answer.url.join(location).map_err(|_| bad())?;

@@ -17,6 +17,18 @@ pub enum Failure {
         /// How many of a budget's attempts it uses up.
         cost: u32,
     },
+    /// Nobody could be connected to there.
+    #[error("{0}")]
+    Unreachable(Error),
+    /// A mirror fails, and there is another host to ask: neither attempts nor time are spent on it.
+    #[error("{error}")]
+    Mirror {
+        /// The mirror.
+        host: String,
+        error: Error,
+        /// It did not even answer.
+        unreachable: bool,
+    },
     /// It fails however often it is tried.
     #[error("{0}")]
     Final(Error),
@@ -39,7 +51,17 @@ impl Failure {
     /// What went wrong, whatever is done about it.
     pub fn into_error(self) -> Error {
         match self {
-            Self::Passing { error, .. } | Self::Final(error) => error,
+            Self::Passing { error, .. } | Self::Mirror { error, .. } => error,
+            Self::Unreachable(error) | Self::Final(error) => error,
+        }
+    }
+
+    /// Whether there was no answer at all.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Passing { error, .. } => error.kind() == Kind::DeadlineExceeded,
+            _ => false,
         }
     }
 
@@ -50,9 +72,16 @@ impl Failure {
         if is_untrusted(&error) {
             let message = format!(
                 "the certificate of {host} is not trusted; add its authority to the system's \
-                 certificate store"
+                 certificate store, or to the host's directory in /etc/varve/certs.d"
             );
             return Self::Final(Error::precondition(message).with_source(error));
+        }
+        if wants_certificate(&error) {
+            let message = format!(
+                "{host} does not accept this client's certificate, or its not having one; name one \
+                 in the host's directory in /etc/varve/certs.d"
+            );
+            return Self::Final(Error::precondition(message).with_source(root(&error)));
         }
         if is_not_tls(&error) {
             let message =
@@ -64,14 +93,16 @@ impl Failure {
                 Error::invalid(format!("{host}: no valid request")).with_source(error),
             );
         }
-        let (kind, what) = match (connect, timeout) {
-            (true, _) => (Kind::Unavailable, format!("cannot connect to {host}")),
-            (_, true) => (Kind::DeadlineExceeded, format!("{host} took too long")),
-            _ => (Kind::Unavailable, format!("the connection to {host} broke")),
+        let cause = root(&error);
+        if connect {
+            let what = format!("cannot connect to {host}");
+            return Self::Unreachable(Error::unavailable(what).with_source(cause));
+        }
+        let (kind, what) = match timeout {
+            true => (Kind::DeadlineExceeded, format!("{host} took too long")),
+            false => (Kind::Unavailable, format!("the connection to {host} broke")),
         };
-        // Where nobody listens now, somebody rarely does in ten seconds: half as many attempts.
-        let cost = if connect { 2 } else { 1 };
-        Self::Passing { error: Error::new(kind, what).with_source(root(&error)), after: None, cost }
+        Self::passing(Error::new(kind, what).with_source(cause))
     }
 }
 
@@ -109,6 +140,21 @@ pub(crate) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a r
 /// Whether the peer speaks TLS and its certificate is the trouble.
 pub(crate) fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
     matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// Whether the peer ended the handshake because of the certificate that it was shown, or was not.
+fn wants_certificate(error: &(dyn StdError + 'static)) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        tls_error(error),
+        Some(rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnknownCA
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+        ))
+    )
 }
 
 /// Whether what the peer answered to the first words of TLS is none of it.

@@ -1,7 +1,7 @@
 //! The distribution client: what real registries speak, and what they do wrong.
 //!
-//! It owns the way of a request to a registry: which host to dial and how, redirects, credentials
-//! and tokens, retries within a [`Budget`], and a cap and a stall limit on every body. It promises
+//! It owns the way of a request to a registry: which host to dial (the registry or, by hosts.toml, a
+//! mirror) and how, redirects, credentials and tokens, retries within a [`Budget`], and a cap and a stall limit on every body. It promises
 //! that a credential goes only to the host, realm and scope it is for, that no secret is printed,
 //! and that no registry can make it wait or grow without a limit. It leaves to others what is done
 //! with the bytes (the fetcher verifies and stores them) and what a descriptor means (the resolver).
@@ -13,24 +13,31 @@ mod blob;
 mod body;
 mod challenge;
 mod client;
+mod clients;
 mod config;
 pub mod docker_config;
 mod endpoint;
 mod exchange;
 mod failure;
+mod host;
+mod hosts;
 mod manifest;
 mod refusal;
+mod repository;
 mod retry;
+mod shun;
 mod tags;
 #[cfg(feature = "testsuite")]
 pub mod testsuite;
 mod token;
 mod transport;
+mod visit;
 
 pub use blob::BlobStream;
-pub use client::{Client, Repository};
+pub use client::Client;
 pub use config::Config;
 pub use docker_config::DockerConfig;
 pub use failure::Failure;
 pub use manifest::{Head, ManifestBytes};
+pub use repository::Repository;
 pub use retry::Budget;

@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use varve_core::oci::MAX_DOCUMENT;
 use varve_core::{Digest, Error, MediaType, Result};
 
 use crate::body::Body;
-use crate::client::{self, Repository};
-use crate::exchange::{Answer, Request};
+use crate::exchange::Answer;
 use crate::failure::Failure;
+use crate::host::Need;
+use crate::repository::{Ask, Repository};
 use crate::retry::Budget;
+use crate::visit;
 
 /// The four kinds of document a name may be.
 const ACCEPT: HeaderValue = HeaderValue::from_static(
@@ -41,22 +43,23 @@ pub struct ManifestBytes {
 impl Repository {
     /// HEAD of `reference`, a tag or a digest.
     pub async fn head_manifest(&self, reference: &str, budget: &mut Budget) -> Result<Head> {
-        let request = self.manifest_request(Method::HEAD, reference).await?;
-        let answer = self.send(&self.manifest_noun(reference), request, budget).await?;
-        let size = client::text(&answer, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+        let ask = manifest(Method::HEAD, reference);
+        let answer = self.send(&self.manifest_noun(reference), &ask, budget).await?;
+        let size = visit::text(&answer, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
         Ok(Head { media_type: media_type(&answer), digest: digest(&answer), size })
     }
 
     /// GET of `reference`, a tag or a digest: at most 4 MiB. Where `reference` is a digest, or the
     /// registry names one, the bytes have it.
     pub async fn manifest(&self, reference: &str, budget: &mut Budget) -> Result<ManifestBytes> {
-        let request = self.manifest_request(Method::GET, reference).await?;
+        let ask = manifest(Method::GET, reference);
         let noun = self.manifest_noun(reference);
         loop {
-            let answer = self.send(&noun, request.clone(), budget).await?;
+            let answer = self.send(&noun, &ask, budget).await?;
+            let host = answer.host.clone();
             match self.read_manifest(&noun, reference, answer).await {
                 Ok(manifest) => return Ok(manifest),
-                Err(failure) => budget.survive(failure).await?,
+                Err(failure) => budget.survive(host.blame(failure)).await?,
             }
         }
     }
@@ -82,24 +85,25 @@ impl Repository {
         Ok(ManifestBytes { media_type, digest, bytes })
     }
 
-    async fn manifest_request(&self, method: Method, reference: &str) -> Result<Request> {
-        let url = self.url(&["manifests", reference]).await?;
-        Ok(Request::new(method, url).header(header::ACCEPT, ACCEPT))
-    }
-
     fn manifest_noun(&self, reference: &str) -> String {
         let mark = if reference.contains(':') { '@' } else { ':' };
         format!("manifest for {}{mark}{reference}", self.full_name())
     }
 }
 
+fn manifest(method: Method, reference: &str) -> Ask {
+    let path = ["manifests".into(), reference.into()];
+    let headers = HeaderMap::from_iter([(header::ACCEPT, ACCEPT)]);
+    Ask { method, path, headers, need: Need::of(reference) }
+}
+
 fn digest(answer: &Answer) -> Option<Digest> {
-    client::text(answer, DIGEST)?.parse().ok()
+    visit::text(answer, DIGEST)?.parse().ok()
 }
 
 /// The Content-Type without its parameters, where it is one of the four.
 fn media_type(answer: &Answer) -> Option<MediaType> {
-    let text = client::text(answer, header::CONTENT_TYPE)?;
+    let text = visit::text(answer, header::CONTENT_TYPE)?;
     document(text.split(';').next().unwrap_or_default().trim())
 }
 

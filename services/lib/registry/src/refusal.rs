@@ -41,10 +41,20 @@ pub(crate) struct Asked<'a> {
     pub noun: &'a str,
     /// `docker.io/library/x`.
     pub repository: &'a str,
-    /// The reference's host, which a login is for.
+    /// The host, which a login is for: the reference's, or its mirror.
     pub host: &'a str,
     /// Whether a login came with the request.
     pub login: bool,
+}
+
+impl Asked<'_> {
+    /// Says where the login is missing, if one is.
+    pub(crate) fn wanting_login(&self, error: Error) -> Error {
+        match error.kind() {
+            Kind::Unauthenticated if !self.login => error.with_login_at(self.host),
+            _ => error,
+        }
+    }
 }
 
 /// Reads the rest of `answer` and says what it means.
@@ -57,6 +67,7 @@ pub(crate) async fn refusal(
     let after = retry::retry_after(answer.headers());
     let text = said(&Body::new(answer, stall).head(CAP).await);
     let error = Error::new(kind(status), sentence(asked, status, &text));
+    let error = asked.wanting_login(error);
     match status.as_u16() {
         408 | 425 | 429 | 500 | 502 | 503 | 504 => Failure::Passing { error, after, cost: 1 },
         _ => Failure::Final(error),

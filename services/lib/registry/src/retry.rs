@@ -25,24 +25,32 @@ pub struct Budget {
     /// Up to where progress was counted.
     counted: u64,
     tell: Option<Box<dyn FnMut(u32) + Send>>,
+    mirrors: Mirrors,
+}
+
+/// What came of the mirrors that were asked for one thing.
+#[derive(Default)]
+struct Mirrors {
+    /// Not to be asked for it again.
+    passed: Vec<String>,
+    /// Bytes of it came from these.
+    sources: Vec<String>,
+    /// The first that wanted a login.
+    login_at: Option<String>,
 }
 
 impl Budget {
     /// A full budget.
     pub fn new(config: &Config) -> Self {
         let config = config.clone();
-        Self { config, failed: 0, spent: 0, since: Instant::now(), counted: 0, tell: None }
+        let (since, mirrors) = (Instant::now(), Mirrors::default());
+        Self { config, failed: 0, spent: 0, since, counted: 0, tell: None, mirrors }
     }
 
     /// Calls `tell` with the number of failures so far before each new attempt.
     pub fn on_retry(mut self, tell: impl FnMut(u32) + Send + 'static) -> Self {
         self.tell = Some(Box::new(tell));
         self
-    }
-
-    /// The attempts of a full budget.
-    pub fn attempts(&self) -> u32 {
-        self.config.attempts
     }
 
     /// So much is here now: a mebibyte more than ever counted before starts the budget anew. Only
@@ -53,9 +61,46 @@ impl Budget {
         }
     }
 
-    /// Waits until the next attempt, or says why there is none.
+    /// Whether the mirror at `host` has failed for this thing.
+    pub(crate) fn has_passed(&self, host: &str) -> bool {
+        self.mirrors.passed.iter().any(|passed| passed == host)
+    }
+
+    /// Bytes come from the mirror at `host`.
+    pub(crate) fn comes_from(&mut self, host: &str) {
+        if !self.mirrors.sources.iter().any(|source| source == host) {
+            self.mirrors.sources.push(host.to_owned());
+        }
+    }
+
+    /// All of it came, and it is not what was asked for. Mirrors that had a part in it are not asked
+    /// for it again; where there were none, it costs half of the attempts, because a proxy in between
+    /// may have been the trouble.
+    pub async fn survive_deceit(&mut self, error: Error) -> Result<(), Error> {
+        let sources = std::mem::take(&mut self.mirrors.sources);
+        if sources.is_empty() {
+            let cost = self.config.attempts.div_ceil(2);
+            return self.survive(Failure::Passing { error, after: None, cost }).await;
+        }
+        tracing::warn!(mirrors = ?sources, error = error.chain(), "a mirror sent other bytes");
+        self.mirrors.passed.extend(sources);
+        Ok(())
+    }
+
+    /// Waits until the next attempt, or says why there is none. A mirror's failure costs nothing, and
+    /// where all else fails too, the login that it wanted is told of.
     pub async fn survive(&mut self, failure: Failure) -> Result<(), Error> {
-        let delay = self.delay(failure)?;
+        let failure = match failure {
+            Failure::Mirror { host, error, .. } => {
+                self.pass(host, &error);
+                return Ok(());
+            }
+            failure => failure,
+        };
+        let delay = self.delay(failure).map_err(|error| match &self.mirrors.login_at {
+            Some(host) => error.with_login_at(host.as_str()),
+            None => error,
+        })?;
         if let Some(tell) = &mut self.tell {
             tell(self.failed);
         }
@@ -63,10 +108,20 @@ impl Budget {
         Ok(())
     }
 
+    fn pass(&mut self, host: String, error: &Error) {
+        tracing::debug!(host, error = error.chain(), "a mirror is passed over");
+        if let (None, Some(wanted)) = (&self.mirrors.login_at, error.login_at()) {
+            self.mirrors.login_at = Some(wanted.to_owned());
+        }
+        self.mirrors.passed.push(host);
+    }
+
     fn delay(&mut self, failure: Failure) -> Result<Duration, Error> {
         let (error, after, cost) = match failure {
-            Failure::Final(error) => return Err(error),
             Failure::Passing { error, after, cost } => (error, after, cost),
+            // Where nobody listens now, somebody rarely does in ten seconds: half as many attempts.
+            Failure::Unreachable(error) => (error, None, 2),
+            Failure::Final(error) | Failure::Mirror { error, .. } => return Err(error),
         };
         self.failed += 1;
         self.spent += cost;

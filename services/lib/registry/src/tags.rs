@@ -1,6 +1,7 @@
 //! Tag lists, page after page.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use http::Method;
 use http::header;
@@ -9,10 +10,13 @@ use url::Url;
 use varve_core::{Error, Result};
 
 use crate::body::Body;
-use crate::client::{self, Repository};
 use crate::endpoint;
 use crate::exchange::{Answer, Request};
+use crate::failure::Failure;
+use crate::host::{Host, Need};
+use crate::repository::Repository;
 use crate::retry::Budget;
+use crate::visit;
 
 /// Bytes of a page.
 const CAP: usize = 4 << 20;
@@ -27,51 +31,73 @@ struct Page {
 impl Repository {
     /// All tags, sorted. A list that leads in a circle or elsewhere, or has no end, is refused.
     pub async fn tags(&self, budget: &mut Budget) -> Result<Vec<String>> {
+        loop {
+            let host = self.next(Need::Tag, budget).await?;
+            match self.list(&host, budget).await {
+                Ok(tags) => return Ok(tags),
+                Err(failure) => budget.survive(host.blame(failure)).await?,
+            }
+        }
+    }
+
+    /// The list of one host: half of a mirror's would go with no half of another's.
+    async fn list(&self, host: &Arc<Host>, budget: &mut Budget) -> Result<Vec<String>, Failure> {
         let noun = format!("tags of {}", self.full_name());
-        let mut url = self.url(&["tags", "list"]).await?;
+        let mut url = host.url(&self.name, &["tags", "list"]);
         url.query_pairs_mut().append_pair("n", PAGE);
         let (mut tags, mut seen) = (BTreeSet::new(), BTreeSet::new());
         while seen.insert(url.clone()) {
             if seen.len() > self.config().tag_pages || tags.len() > self.config().tags {
                 let many = format!("{noun}: more than {} of them", tags.len());
-                return Err(Error::exhausted(many));
+                return Err(Error::exhausted(many).into());
             }
-            let (page, next) = self.page(&noun, &url, budget).await?;
+            let (page, next) = self.page(host, &noun, &url, budget).await?;
             tags.extend(page.into_iter().filter(|tag| is_tag(tag)));
             match next {
                 Some(next) => url = next,
                 None => return Ok(tags.into_iter().collect()),
             }
         }
-        Err(Error::precondition(format!("{noun}: the registry's list leads back to itself")))
+        let circle = format!("{noun}: the registry's list leads back to itself");
+        Err(Error::precondition(circle).into())
     }
 
     async fn page(
         &self,
+        host: &Arc<Host>,
         noun: &str,
         url: &Url,
         budget: &mut Budget,
-    ) -> Result<(Vec<String>, Option<Url>)> {
+    ) -> Result<(Vec<String>, Option<Url>), Failure> {
         loop {
-            let request = Request::new(Method::GET, url.clone());
-            let answer = self.send(noun, request, budget).await?;
-            let next = next(noun, url, &answer)?;
-            match Body::new(answer, self.config().stall).all("a tag list", CAP).await {
-                Ok(bytes) => {
-                    let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
-                        Error::unavailable(format!("{noun}: is no tag list")).with_source(error)
-                    })?;
-                    return Ok((page.tags.unwrap_or_default(), next));
-                }
+            match self.page_once(host, noun, url).await.map_err(|failure| host.blame(failure)) {
+                Err(failure @ Failure::Mirror { .. }) => return Err(failure),
                 Err(failure) => budget.survive(failure).await?,
+                page => return page,
             }
         }
+    }
+
+    async fn page_once(
+        &self,
+        host: &Arc<Host>,
+        noun: &str,
+        url: &Url,
+    ) -> Result<(Vec<String>, Option<Url>), Failure> {
+        let request = Request::new(Method::GET, url.clone());
+        let answer = self.visit(host, noun, &request).await?;
+        let next = next(noun, url, &answer)?.map(|next| host.with_namespace(next));
+        let bytes = Body::new(answer, self.config().stall).all("a tag list", CAP).await?;
+        let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::unavailable(format!("{noun}: is no tag list")).with_source(error)
+        })?;
+        Ok((page.tags.unwrap_or_default(), next))
     }
 }
 
 /// The page after this one (RFC 8288 `Link: <…>; rel="next"`): of the same list at the same host.
 fn next(noun: &str, url: &Url, answer: &Answer) -> Result<Option<Url>> {
-    let Some(target) = client::text(answer, header::LINK).and_then(link) else {
+    let Some(target) = visit::text(answer, header::LINK).and_then(link) else {
         return Ok(None);
     };
     let elsewhere = || {

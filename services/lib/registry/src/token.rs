@@ -19,7 +19,7 @@ use crate::endpoint;
 use crate::exchange::{self, Request};
 use crate::failure::Failure;
 use crate::refusal::{self, Asked};
-use crate::transport::Transport;
+use crate::visit::Line;
 
 /// Bytes of a token server's answer.
 const CAP: usize = 64 << 10;
@@ -56,18 +56,16 @@ impl Tokens {
     /// The token for `key` as a header; asks for it where there is no fresh one.
     pub(crate) async fn get(
         &self,
-        transport: &Transport,
+        line: Line<'_>,
         key: &Key,
         asked: &Asked<'_>,
-        login: Option<&Login>,
-        stall: Duration,
     ) -> Result<HeaderValue, Failure> {
         let slot = self.slot(key);
         let mut token = slot.lock().await;
         if let Some(token) = token.as_ref().filter(|token| token.is_fresh()) {
             return Ok(token.header.clone());
         }
-        let new = ask(transport, key, asked, login, stall).await?;
+        let new = ask(line, key, asked).await?;
         let header = new.header.clone();
         *token = Some(new);
         Ok(header)
@@ -97,21 +95,15 @@ impl Token {
     }
 }
 
-async fn ask(
-    transport: &Transport,
-    key: &Key,
-    asked: &Asked<'_>,
-    login: Option<&Login>,
-    stall: Duration,
-) -> Result<Token, Failure> {
+async fn ask(line: Line<'_>, key: &Key, asked: &Asked<'_>) -> Result<Token, Failure> {
     endpoint::check_realm(&key.registry, &key.realm)?;
     let began = Instant::now();
-    let answer = exchange::exchange(transport, request(key, login), stall).await?;
+    let answer = exchange::exchange(line, request(key, line.host.login.as_deref())).await?;
     if !answer.status().is_success() {
-        let noun = format!("token of {} for {}", answer.host(), asked.repository);
-        return Err(refusal::refusal(&Asked { noun: &noun, ..*asked }, answer, stall).await);
+        let noun = format!("token of {} for {}", answer.authority(), asked.repository);
+        return Err(refusal::refusal(&Asked { noun: &noun, ..*asked }, answer, line.stall).await);
     }
-    let bytes = Body::new(answer, stall).all("a token", CAP).await?;
+    let bytes = Body::new(answer, line.stall).all("a token", CAP).await?;
     read(&bytes, began).map_err(|why| {
         let noun = format!("{} as token server of {}", endpoint::authority(&key.realm), asked.host);
         Error::new(Kind::Unauthenticated, format!("{noun}: {why}")).into()

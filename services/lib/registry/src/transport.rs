@@ -1,62 +1,56 @@
 //! Connections: which HTTP client dials a url, through which proxy, trusting whom, how many at once.
 //!
-//! Three clients, each made when it is first needed (reading the system's certificates takes longer
-//! than a request on the loopback): loopback hosts by plain http; loopback hosts by https; all
-//! others, through the proxies that the environment names. Loopback is never proxied.
+//! Loopback is never proxied; all other hosts are dialed through the proxies that the environment
+//! names. The limit is the host's, over all that this process asks of it: connections of fifty pulls
+//! are as many as those of one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Client as Http;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use url::Url;
-use varve_core::{Error, Result};
+use varve_core::Result;
 
+use crate::clients::{Clients, Way};
 use crate::config::Config;
 use crate::endpoint;
 use crate::failure;
+use crate::host::Host;
+use crate::hosts::Tls;
 
 /// Hosts whose limit is remembered while nothing is under way.
 const HOSTS: usize = 256;
-/// How long a loopback host gets to answer a TLS handshake before it is taken for plain http.
+/// How long a host gets to answer a TLS handshake before it is taken for plain http.
 const PROBE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Transport {
     config: Config,
-    bare: OnceLock<Http>,
-    direct: OnceLock<Http>,
-    system: OnceLock<Http>,
+    clients: Clients,
     limits: Mutex<HashMap<String, Arc<Semaphore>>>,
-    /// What loopback hosts turned out to speak.
-    speaks: Mutex<HashMap<String, &'static str>>,
+    /// What hosts turned out to speak that may speak either.
+    speaks: Mutex<HashMap<String, Arc<OnceCell<&'static str>>>>,
 }
 
 impl Transport {
     pub(crate) fn new(config: Config) -> Self {
         // A second provider is refused, and then there is one: either way, one is installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self {
-            config,
-            bare: OnceLock::new(),
-            direct: OnceLock::new(),
-            system: OnceLock::new(),
-            limits: Mutex::default(),
-            speaks: Mutex::default(),
-        }
+        let (limits, speaks) = (Mutex::default(), Mutex::default());
+        Self { config, clients: Clients::default(), limits, speaks }
     }
 
-    /// The client that dials `url`.
-    pub(crate) fn client(&self, url: &Url) -> Result<&Http> {
-        match (endpoint::is_loopback(url), url.scheme()) {
-            (true, "http") => self.bare(),
-            (true, _) => once(&self.direct, || trusting(|| self.builder().no_proxy())),
-            (false, _) => once(&self.system, || trusting(|| self.builder())),
-        }
-    }
-
-    fn bare(&self) -> Result<&Http> {
-        once(&self.bare, || built(self.builder().no_proxy().tls_certs_only([])))
+    /// The client that dials `url`, where it is `host`'s or `host` leads there. What was set for the
+    /// host is for its own name; where it leads, only its authorities count.
+    pub(crate) fn client(&self, url: &Url, host: &Host) -> Result<Http> {
+        let own = url.host() == host.api.host();
+        let tls = if own { host.tls.clone() } else { host.tls.abroad() };
+        let usual = self.config.connect_timeout;
+        let connect_timeout = if own { host.connect_timeout } else { usual };
+        let direct = endpoint::is_loopback(url);
+        let bare = direct && url.scheme() == "http";
+        self.clients.get(Way { direct, bare, connect_timeout }, &tls, || self.builder())
     }
 
     fn builder(&self) -> reqwest::ClientBuilder {
@@ -65,7 +59,6 @@ impl Transport {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .connect_timeout(self.config.connect_timeout)
             .pool_max_idle_per_host(self.config.per_host)
             .pool_idle_timeout(Duration::from_secs(30))
     }
@@ -86,8 +79,7 @@ impl Transport {
     }
 
     /// `scheme://host/` for a registry: https, but http where it was asked for, and on the loopback
-    /// whichever is spoken there. Docker tries https first, then http; so do we, once per host, with
-    /// a handshake that a plain server ends at once.
+    /// whichever is spoken there.
     pub(crate) async fn base(&self, host: &str, plain_http: bool) -> Result<Url> {
         let secure = endpoint::base("https", host)?;
         if plain_http {
@@ -96,59 +88,40 @@ impl Transport {
         if !endpoint::is_loopback(&secure) {
             return Ok(secure);
         }
-        let known = self.speaks().get(host).copied();
-        let scheme = match known {
-            Some(scheme) => scheme,
-            None => self.probe(host, &secure).await?,
-        };
-        endpoint::base(scheme, host)
+        endpoint::base(self.spoken(&secure).await, host)
     }
 
-    async fn probe(&self, host: &str, secure: &Url) -> Result<&'static str> {
-        let request = self.bare()?.head(secure.clone()).timeout(PROBE);
-        let scheme = match request.send().await {
-            Ok(_) => "https",
-            // Nobody is there: nothing was learned.
-            Err(error) if error.is_connect() && failure::tls_error(&error).is_none() => {
-                return Ok("http");
+    /// Which of https and http is spoken at the host and port of `secure`. Docker tries https first,
+    /// then http; so do we, once per host however many ask, with a handshake that a plain server ends
+    /// at once.
+    pub(crate) async fn spoken(&self, secure: &Url) -> &'static str {
+        let authority = endpoint::authority(secure);
+        let cell = {
+            let mut speaks = self.speaks.lock().unwrap_or_else(PoisonError::into_inner);
+            if speaks.len() >= HOSTS {
+                speaks.clear();
             }
-            // This client trusts nobody: whoever shows a certificate speaks TLS.
-            Err(error) if failure::is_untrusted(&error) => "https",
-            Err(_) => "http",
+            Arc::clone(speaks.entry(authority.clone()).or_default())
         };
-        tracing::debug!(host, scheme, "probed a loopback registry");
-        let mut speaks = self.speaks();
-        if speaks.len() >= HOSTS {
-            speaks.clear();
+        let learned = cell.get_or_try_init(async || self.probe(secure).await.ok_or(())).await;
+        // Nobody was there, and nothing was learned.
+        let scheme = learned.copied().unwrap_or("http");
+        tracing::trace!(authority, scheme, "a host that may speak either");
+        scheme
+    }
+
+    async fn probe(&self, secure: &Url) -> Option<&'static str> {
+        let way = Way { direct: true, bare: true, connect_timeout: PROBE };
+        let client = self.clients.get(way, &Tls::default(), || self.builder()).ok()?;
+        let _permit = self.permit(secure).await;
+        match client.head(secure.clone()).timeout(PROBE).send().await {
+            Ok(_) => Some("https"),
+            Err(error) if error.is_connect() && failure::tls_error(&error).is_none() => None,
+            // This client trusts nobody: whoever shows a certificate speaks TLS.
+            Err(error) if failure::is_untrusted(&error) => Some("https"),
+            Err(_) => Some("http"),
         }
-        speaks.insert(host.to_owned(), scheme);
-        Ok(scheme)
     }
-
-    fn speaks(&self) -> std::sync::MutexGuard<'_, HashMap<String, &'static str>> {
-        self.speaks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn once(cell: &OnceLock<Http>, make: impl FnOnce() -> Result<Http>) -> Result<&Http> {
-    if let Some(client) = cell.get() {
-        return Ok(client);
-    }
-    let made = make()?;
-    Ok(cell.get_or_init(|| made))
-}
-
-/// A client that trusts the system's certificates. A machine may have none: then plain http still
-/// works, and https says that the certificate is not trusted.
-fn trusting(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<Http> {
-    builder().build().or_else(|error| {
-        tracing::warn!(%error, "no certificates of the system: https registries cannot be trusted");
-        built(builder().tls_certs_only([]))
-    })
-}
-
-fn built(builder: reqwest::ClientBuilder) -> Result<Http> {
-    builder.build().map_err(|error| Error::internal("cannot set up HTTP").with_source(error))
 }
 
 #[cfg(test)]

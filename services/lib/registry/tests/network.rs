@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use varve_core::{Kind, MediaType};
-use varve_registry::testsuite::TestRegistry;
+use varve_registry::testsuite::{Fault, Gate, On, Rule, TestRegistry};
 use varve_registry::{Client, Config};
 
 async fn head(client: &Client, host: &str, plain_http: bool) -> Result<(), varve_core::Error> {
@@ -68,6 +68,26 @@ async fn headers_without_end_are_refused() {
     });
     assert!(head(&Client::new(Config::impatient()), &host, true).await.is_err());
     server.abort();
+}
+
+#[tokio::test]
+async fn fifty_pulls_at_once_have_the_connections_of_one() {
+    const PLACES: usize = 3;
+    let registry = TestRegistry::start().await;
+    let blob = registry.push_blob("lab/app", vec![7; 50_000]);
+    registry.guard(Gate::anonymous());
+    let slow = Fault::Slow(20_000, Duration::from_millis(2));
+    registry.faults([Rule::new(On::Blobs, slow)]);
+    let client = Client::new(Config { per_host: PLACES, ..Config::impatient() });
+    let pull = async || {
+        let repository = client.repository(registry.address(), "lab/app", false, &[]).unwrap();
+        let mut stream = repository.blob(&blob, 0, &mut repository.budget()).await.unwrap();
+        while stream.chunk().await.unwrap().is_some() {}
+    };
+    futures_util::future::join_all((0..50).map(|_| pull())).await;
+    // As many again may be idle for a moment, or on their way to it.
+    let most = registry.most_connections();
+    assert!(most <= 3 * PLACES, "{most} connections");
 }
 
 /// The environment belongs to the process: this test runs itself again with another.

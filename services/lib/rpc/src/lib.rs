@@ -26,6 +26,7 @@ mod remote;
 pub mod resolver;
 pub mod scope;
 pub mod serve;
+pub mod served;
 mod shared_file;
 pub mod shutdown;
 pub mod snapshots;
@@ -37,5 +38,6 @@ pub mod version;
 
 pub use address::Address;
 pub use listen::Listener;
-pub use serve::{Host, Served, serve};
+pub use serve::{Host, serve};
+pub use served::Served;
 pub use shutdown::Shutdown;

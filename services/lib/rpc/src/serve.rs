@@ -15,20 +15,13 @@ use varve_proto::DESCRIPTORS;
 use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::guests::Guests;
 use crate::listen::Listener;
+use crate::served::Served;
 use crate::shutdown::Shutdown;
 
 /// How long requests that are under way may go on after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Requests under way at once on one connection.
 const STREAMS: u32 = 1024;
-
-/// What a process serves: the services, and their names as their packages spell them
-/// (`containerd.services.content.v1.Content`), which health and reflection tell.
-#[derive(Default)]
-pub struct Served {
-    pub routes: Routes,
-    pub names: Vec<&'static str>,
-}
 
 /// Serves until `shutdown`.
 ///

@@ -5,12 +5,20 @@
 
 use std::error::Error as _;
 
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use varve_core::{Error, Kind};
 
+/// The host that a login is missing for.
+const LOGIN_AT: &str = "varve-login-at";
+
 /// What a server answers.
 pub fn to_status(error: Error) -> Status {
-    Status::new(code(error.kind()), error.chain())
+    let mut metadata = MetadataMap::new();
+    if let Some(Ok(host)) = error.login_at().map(str::parse) {
+        metadata.insert(LOGIN_AT, host);
+    }
+    Status::with_metadata(code(error.kind()), error.chain(), metadata)
 }
 
 /// What a client's caller is told. A status that has a source was not sent by a server: the
@@ -20,7 +28,11 @@ pub fn from_status(status: Status) -> Error {
         let message = "the service does not answer, or went away in the middle";
         return Error::unavailable(message).with_source(status);
     }
-    Error::new(kind(status.code()), status.message())
+    let error = Error::new(kind(status.code()), status.message());
+    match status.metadata().get(LOGIN_AT).and_then(|host| host.to_str().ok()) {
+        Some(host) => error.with_login_at(host),
+        None => error,
+    }
 }
 
 fn code(kind: Kind) -> Code {
@@ -93,6 +105,14 @@ mod tests {
             let back = from_status(to_status(error));
             assert_eq!((back.kind(), back.message()), (kind, "outer: inner"));
         }
+    }
+
+    #[test]
+    fn the_host_of_a_missing_login_survives_the_trip() {
+        let error = Error::new(Kind::Unauthenticated, "x").with_login_at("mirror.example:5000");
+        let back = from_status(to_status(error));
+        assert_eq!(back.login_at(), Some("mirror.example:5000"));
+        assert_eq!(from_status(to_status(Error::invalid("x"))).login_at(), None);
     }
 
     #[test]

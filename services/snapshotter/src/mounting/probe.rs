@@ -1,6 +1,7 @@
-//! Whether overlayfs works on a file system: found out by doing it.
+//! Whether overlayfs works on a file system: found out by doing it, once a boot.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,9 +10,11 @@ use rustix::fs::{FileType, Mode, XattrFlags, makedev};
 use varve_core::{Error, Mount, Result};
 
 use super::detached;
-use crate::tree;
+use crate::{boot, tree};
 
 const PREFIX: &str = ".probe-";
+/// Says for which kernel and which rights it was seen to work: nothing else can change the answer.
+const SEEN: &str = ".overlayfs-works";
 
 /// A probe takes milliseconds.
 const ABANDONED: Duration = Duration::from_secs(600);
@@ -19,16 +22,34 @@ const ABANDONED: Duration = Duration::from_secs(600);
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Mounts a small overlay below `root` (which it makes where it is not there), hides a file of its
-/// lower layer, and removes everything again.
+/// lower layer, and removes everything again. What was seen to work is believed until the next boot,
+/// by processes with the same rights.
 pub fn probe(root: &Path) -> Result<()> {
     tree::make_private(root)?;
+    let (seen, rights) = (root.join(SEEN), rights());
+    if rights.is_some() && fs::read_to_string(&seen).ok() == rights {
+        return Ok(());
+    }
     sweep(root);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let dir = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
     tree::remove(&dir)?;
     let tried = attempt(&dir);
     let removed = tree::remove(&dir);
-    tried.and(removed)
+    tried.and(removed)?;
+    if let Some(rights) = rights {
+        // Only saves the next one its probe.
+        let _ = fs::write(&seen, rights);
+    }
+    Ok(())
+}
+
+/// This boot, this user namespace, and what this process may do in it.
+fn rights() -> Option<String> {
+    let boot = boot::current().ok()?;
+    let users = fs::metadata("/proc/self/ns/user").ok()?.ino();
+    let may = rustix::thread::capabilities(None).ok()?.effective.bits();
+    Some(format!("{boot} {users} {may:x}\n"))
 }
 
 /// Removes what probes left that were killed.

@@ -41,6 +41,7 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     gate: Mutex<gate::Keeper>,
     log: Mutex<Vec<log::Entry>>,
+    connections: serve::Connections,
 }
 
 impl TestRegistry {
@@ -58,6 +59,7 @@ impl TestRegistry {
             rules: Mutex::default(),
             gate: Mutex::default(),
             log: Mutex::default(),
+            connections: serve::Connections::default(),
         });
         let server = tokio::spawn(serve::accept(listener, Arc::clone(&state)));
         Self { address, state, server }
@@ -120,6 +122,11 @@ impl TestRegistry {
     /// All requests so far, in the order of their arrival.
     pub fn requests(&self) -> Vec<Record> {
         lock(&self.state.log).iter().map(log::Entry::record).collect()
+    }
+
+    /// The most connections that were open at the same time.
+    pub fn most_connections(&self) -> usize {
+        self.state.connections.most()
     }
 
     /// Ends the server and every connection, and waits until they have ended.

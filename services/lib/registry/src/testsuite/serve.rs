@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header;
 use http::request::Parts;
@@ -20,6 +21,28 @@ use super::shelf::Source;
 use super::stream::Body;
 use super::{State, lock, log, paging};
 
+/// How many are open, and the most that ever were.
+#[derive(Default)]
+pub(super) struct Connections {
+    open: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Connections {
+    fn opened(&self) {
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(open, Ordering::Relaxed);
+    }
+
+    fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+}
+
 /// Serves until it is dropped, and every connection with it.
 pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut connections = JoinSet::new();
@@ -27,12 +50,16 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
                 let _ = stream.set_nodelay(true);
-                let state = Arc::clone(&state);
+                let (state, counted) = (Arc::clone(&state), Arc::clone(&state));
                 let service = service_fn(move |request| answer(Arc::clone(&state), request));
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .serve_connection(TokioIo::new(stream), service);
-                connections.spawn(async move { connection.await.ok() });
+                counted.connections.opened();
+                connections.spawn(async move {
+                    let _ = connection.await;
+                    counted.connections.closed();
+                });
             }
             Some(_) = connections.join_next() => {}
         }

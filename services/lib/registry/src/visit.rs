@@ -1,0 +1,170 @@
+//! One request to one host: it is let in, with what the host asked for the last time, and once more
+//! with what it asks for now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use url::Url;
+use varve_core::{Error, Kind};
+
+use crate::auth::{self, Auth, Place};
+use crate::challenge::Challenge;
+use crate::endpoint;
+use crate::exchange::{self, Answer, Request};
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::refusal::{self, Asked};
+use crate::repository::Repository;
+use crate::transport::Transport;
+
+/// The way to a host.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    pub transport: &'a Transport,
+    pub host: &'a Arc<Host>,
+    pub stall: Duration,
+}
+
+/// A host, asked about one thing.
+pub(crate) struct Visit<'a> {
+    line: Line<'a>,
+    auth: &'a Auth,
+    repository: &'a str,
+    full_name: String,
+    noun: &'a str,
+}
+
+impl<'a> Visit<'a> {
+    pub(crate) fn new(repository: &'a Repository, host: &'a Arc<Host>, noun: &'a str) -> Self {
+        let inner = &*repository.client.0;
+        Self {
+            line: Line { transport: &inner.transport, host, stall: inner.config.stall },
+            auth: &inner.auth,
+            repository: &repository.name,
+            full_name: repository.full_name(),
+            noun,
+        }
+    }
+
+    /// Sends `request`; any answer but success (or 416, where it asks for a range) is a failure.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Failure> {
+        let place = self.place(&request.url);
+        let known = self.auth.remembered(&place);
+        let used = match &known {
+            Some(challenge) => self.meet(&place, challenge).await?,
+            None => None,
+        };
+        let answer = self.exchange(request, used.as_ref()).await?;
+        let Some(challenge) = self.challenge(&answer) else {
+            return self.check(request, answer).await;
+        };
+        // Its place at the host may be needed to ask for a token there.
+        drop(answer);
+        if let (Some(known), Some(used)) = (&known, &used) {
+            self.auth.reject(&place, known, used).await;
+        }
+        let answer = self.again(place, challenge, request).await?;
+        self.check(request, answer).await
+    }
+
+    /// The same request with what `challenge` asks for.
+    async fn again(
+        &self,
+        place: Place,
+        challenge: Challenge,
+        request: &Request,
+    ) -> Result<Answer, Failure> {
+        let met = self.meet(&place, &challenge).await?;
+        let header = met.ok_or_else(|| unmet(&self.asked()))?;
+        let answer = self.exchange(request, Some(&header)).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.auth.reject(&place, &challenge, &header).await;
+        } else {
+            self.auth.remember(place, challenge);
+        }
+        Ok(answer)
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let Host { name, login, .. } = &**self.line.host;
+        let (noun, repository) = (self.noun, &*self.full_name);
+        Asked { noun, repository, host: name, login: login.is_some() }
+    }
+
+    fn place(&self, url: &Url) -> Place {
+        Place {
+            registry: endpoint::join(url, []),
+            repository: self.repository.to_owned(),
+            login: self.line.host.login.as_deref().map(auth::fingerprint),
+        }
+    }
+
+    /// What the host itself, and nobody it leads to, asks for.
+    fn challenge(&self, answer: &Answer) -> Option<Challenge> {
+        if answer.status() != StatusCode::UNAUTHORIZED || answer.foreign {
+            return None;
+        }
+        Challenge::choose(answer.headers(), &format!("repository:{}:pull", self.repository))
+    }
+
+    async fn meet(
+        &self,
+        place: &Place,
+        challenge: &Challenge,
+    ) -> Result<Option<HeaderValue>, Failure> {
+        self.auth.meet(self.line, place, challenge, &self.asked()).await
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Failure> {
+        let mut request = request.clone();
+        if let Some(value) = authorization {
+            request.headers.insert(header::AUTHORIZATION, value.clone());
+        }
+        exchange::exchange(self.line, request).await
+    }
+
+    async fn check(&self, request: &Request, answer: Answer) -> Result<Answer, Failure> {
+        let status = answer.status();
+        let ranged = request.headers.contains_key(header::RANGE);
+        if status.is_success() || ranged && status == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Ok(answer);
+        }
+        let asked = self.asked();
+        if answer.foreign && matches!(status.as_u16(), 401 | 403) {
+            return Err(turned_away(&asked, &answer));
+        }
+        Err(refusal::refusal(&asked, answer, self.line.stall).await)
+    }
+}
+
+/// The host wants a login that was not given, or is of another sort.
+fn unmet(asked: &Asked<'_>) -> Error {
+    let Asked { repository, host, login, .. } = asked;
+    let why = if *login { "wants a user name and a password" } else { "wants a login" };
+    let error = Error::new(
+        Kind::Unauthenticated,
+        format!(
+            "pull access denied for {repository}: {host} {why}; log in (`docker login {host}`) and try again"
+        ),
+    );
+    asked.wanting_login(error)
+}
+
+/// Where a registry leads to signed urls, these end; the next attempt gets a new one.
+fn turned_away(asked: &Asked<'_>, answer: &Answer) -> Failure {
+    let (noun, host, other, status) = (asked.noun, asked.host, answer.authority(), answer.status());
+    let message = format!("{noun}: {host} leads to {other}, which answered {status}");
+    let error = Error::new(Kind::PermissionDenied, message);
+    Failure::Passing { error, after: None, cost: 2 }
+}
+
+/// The value of a header that is text.
+pub(crate) fn text(answer: &Answer, name: HeaderName) -> Option<&str> {
+    answer.headers().get(name)?.to_str().ok()
+}
