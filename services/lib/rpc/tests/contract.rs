@@ -6,11 +6,10 @@ mod kit;
 
 use std::sync::Arc;
 
-use tokio_util::task::AbortOnDropHandle;
 use varve_core::testsuite::contract::Services;
 use varve_core::testsuite::memory;
 
-async fn store() -> (Services, AbortOnDropHandle<()>) {
+async fn store() -> (Services, kit::Serving) {
     let pipes = kit::Pipes::new();
     let serving = pipes.serve(kit::routes(&Services::all(Arc::new(memory::Store::new()))));
     (kit::clients(&pipes.channel()), serving)

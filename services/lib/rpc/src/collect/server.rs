@@ -13,6 +13,7 @@ use varve_core::collect::Collector;
 use varve_core::content::Content;
 use varve_core::images::{Images, Record};
 use varve_core::leases::Leases;
+use varve_core::scope::check_identifier;
 use varve_core::{Digest, Error, Labels, Result};
 use varve_proto::varve::content::v1 as wire;
 use varve_proto::varve::content::v1::content_store_server::{
@@ -96,6 +97,7 @@ impl Wire for Server {
         let Some(Says::Hello(wire::Hello { name })) = hello else {
             return Err(to_status(Error::invalid("the first message must say who attends")));
         };
+        check_identifier("snapshotter", &name).map_err(to_status)?;
         let (asks, questions) = mpsc::channel::<Question>(1);
         let attendee = Arc::new(Remote::new(asks, answers));
         self.collector.attend(&name, attendee).await.map_err(to_status)?;

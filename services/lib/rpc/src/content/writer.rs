@@ -1,9 +1,10 @@
 //! The one writer of an ingest elsewhere.
 //!
-//! Messages go out without waiting for the answers of those before: a few are in flight, which keeps
-//! both sides busy and memory bounded. What fails is told by the next call. A short write is waited
+//! Messages go out without waiting for the answers of those before: some are in flight, which keeps
+//! both sides busy, and their bytes are bounded. What fails is told by the next call. A short write is waited
 //! for: it is a document, or the end of one, and then the status is the store's own to the nanosecond.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,8 +25,9 @@ use crate::convert::{self, signed, unsigned};
 use crate::scope;
 use crate::status::from_status;
 
-/// Messages that were not answered yet, at most.
-const IN_FLIGHT: usize = 4;
+/// Messages that were not answered yet, and their bytes, at most.
+const IN_FLIGHT: usize = 32;
+const BYTES_IN_FLIGHT: usize = 1 << 20;
 /// A write of no more bytes is waited for.
 const SHORT: usize = 4 << 10;
 /// How long a dropped writer's stream may take to end.
@@ -43,7 +45,9 @@ pub struct Writer {
 struct Stream {
     requests: mpsc::Sender<Request>,
     answers: Streaming<Answer>,
-    in_flight: usize,
+    /// The bytes of each message that was not answered yet, and their sum.
+    in_flight: VecDeque<usize>,
+    bytes: usize,
 }
 
 impl Writer {
@@ -66,7 +70,7 @@ impl Writer {
         requests.try_send(first).map_err(|_| gone())?;
         let messages = scope::request(scope, ReceiverStream::new(messages));
         let answers = client.write(messages).await.map_err(from_status)?.into_inner();
-        let mut stream = Stream { requests, answers, in_flight: 1 };
+        let mut stream = Stream { requests, answers, in_flight: [0].into(), bytes: 0 };
         let answer = stream.settle().await?.ok_or_else(gone)?;
         let key = (scope.namespace.clone(), open.ingest.clone());
         Ok(Self { stream: Some(stream), status: status(open, answer)?, left: left.clone(), key })
@@ -107,30 +111,31 @@ impl Writer {
 
 impl Stream {
     async fn send(&mut self, request: Request) -> Result<()> {
-        while self.in_flight >= IN_FLIGHT {
+        let len = request.data.len();
+        while self.in_flight.len() >= IN_FLIGHT || self.bytes + len > BYTES_IN_FLIGHT {
             self.answer().await?;
         }
         if self.requests.send(request).await.is_err() {
-            // The server has ended the stream, and said why before.
-            while self.in_flight > 0 {
+            // The server has ended the stream, and says why behind its last answer.
+            loop {
                 self.answer().await?;
             }
-            return Err(gone());
         }
-        self.in_flight += 1;
+        self.in_flight.push_back(len);
+        self.bytes += len;
         Ok(())
     }
 
     async fn answer(&mut self) -> Result<Answer> {
         let answer = self.answers.message().await.map_err(from_status)?.ok_or_else(gone)?;
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.bytes -= self.in_flight.pop_front().unwrap_or(0);
         Ok(answer)
     }
 
     /// Waits for the answers that are due, and returns the last.
     async fn settle(&mut self) -> Result<Option<Answer>> {
         let mut last = None;
-        while self.in_flight > 0 {
+        while !self.in_flight.is_empty() {
             last = Some(self.answer().await?);
         }
         Ok(last)

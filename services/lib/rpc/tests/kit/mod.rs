@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tokio_util::task::AbortOnDropHandle;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Uri};
 use varve_core::testsuite::contract::Services;
@@ -43,14 +43,26 @@ impl Pipes {
         }))
     }
 
-    /// Serves until the answer is dropped, which kills all connections.
-    pub fn serve(&self, routes: Routes) -> AbortOnDropHandle<()> {
+    /// Serves until the answer is dropped.
+    pub fn serve(&self, routes: Routes) -> Serving {
         let (door, incoming) = mpsc::unbounded_channel();
         *self.0.lock().unwrap() = Some(door);
         let incoming = UnboundedReceiverStream::new(incoming).map(Ok::<_, io::Error>);
-        AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(async move {
             serve::server().add_routes(routes).serve_with_incoming(incoming).await.unwrap();
-        }))
+        });
+        Serving(Some(runtime))
+    }
+}
+
+/// A server with threads of its own, which all of its connections die with, as with a process.
+pub struct Serving(Option<Runtime>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.take().expect("it is dropped once").shutdown_background();
     }
 }
 
