@@ -267,6 +267,7 @@ async fn where_the_upstream_fails_too_the_mirrors_login_is_told_of() {
     house.upstream.faults([Rule::new(On::Everything, Fault::Status(404, None))]);
     let error = house.read(&[]).await.unwrap_err();
     assert_eq!((error.kind(), error.login_at()), (Kind::NotFound, Some(house.mirror.address())));
+    assert!(error.message().contains("without a login at its mirror"), "{error}");
     house.read(&[password(house.mirror.address())]).await.unwrap();
 }
 
