@@ -78,23 +78,23 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_wants_a_login_gets_its_own_once() {
         let logins = logins(
-            r#"{"auths": {"m:5000": {"auth": "bWU6cHc="}, "h": {"auth": "bWU6cHc="},
+            r#"{"auths": {"m:5000": {"auth": "bWU6cHc="}, "h.example": {"auth": "bWU6cHc="},
                 "other": {"auth": "bWU6cHc="}}}"#,
         );
-        let mut remote = logins.remote("h/x:1".parse().unwrap(), false).await.unwrap();
-        assert_eq!(hosts(&remote), ["h"]);
+        let mut remote = logins.remote("h.example/x:1".parse().unwrap(), false).await.unwrap();
+        assert_eq!(hosts(&remote), ["h.example"]);
         assert!(logins.add(&mut remote, &missing("m:5000")).await.unwrap());
-        assert_eq!(hosts(&remote), ["h", "m:5000"]);
+        assert_eq!(hosts(&remote), ["h.example", "m:5000"]);
         for error in [missing("m:5000"), missing("unknown"), Error::not_found("x")] {
             assert!(!logins.add(&mut remote, &error).await.unwrap(), "{error}");
         }
-        assert_eq!(hosts(&remote), ["h", "m:5000"]);
+        assert_eq!(hosts(&remote), ["h.example", "m:5000"]);
     }
 
     #[tokio::test]
     async fn a_helper_that_is_not_there_does_not_stop_a_pull() {
         let logins = logins(r#"{"credsStore": "of-no-machine"}"#);
-        let remote = logins.remote("h/x:1".parse().unwrap(), false).await.unwrap();
+        let remote = logins.remote("h.example/x:1".parse().unwrap(), false).await.unwrap();
         assert_eq!(hosts(&remote), [""; 0]);
     }
 }

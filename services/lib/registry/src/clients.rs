@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder};
+use url::Url;
 use varve_core::{Digest, Error, Result};
 
 use crate::hosts::Tls;
@@ -14,13 +15,15 @@ use crate::hosts::Tls;
 const KEPT: usize = 64;
 
 /// What makes two clients different.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Way {
     /// Past the proxies that the environment names.
     pub direct: bool,
     /// Without a certificate that is trusted: for plain http.
     pub bare: bool,
     pub connect_timeout: Duration,
+    /// Through this proxy and no other.
+    pub proxy: Option<Url>,
 }
 
 type Slot = Arc<OnceLock<Client>>;
@@ -42,9 +45,16 @@ impl Clients {
         if let Some(client) = slot.get() {
             return Ok(client.clone());
         }
+        let proxy = way.proxy.map(reqwest::Proxy::all).transpose().map_err(|error| {
+            Error::invalid("a proxy that cannot be used").with_source(error.without_url())
+        })?;
         let builder = || {
             let builder = builder().connect_timeout(way.connect_timeout);
-            if way.direct { builder.no_proxy() } else { builder }
+            match &proxy {
+                Some(proxy) => builder.no_proxy().proxy(proxy.clone()),
+                None if way.direct => builder.no_proxy(),
+                None => builder,
+            }
         };
         let made = match bare {
             true => built(builder().tls_certs_only([]))?,

@@ -46,6 +46,8 @@ pub(crate) struct Host {
     /// Only for this origin.
     pub headers: HeaderMap,
     pub connect_timeout: Duration,
+    /// To it, and to where it leads.
+    pub proxy: Option<Url>,
 }
 
 impl Host {
@@ -71,6 +73,7 @@ impl Host {
             has_next,
             tls: entry.tls.clone(),
             headers: entry.headers.clone(),
+            proxy: entry.proxy.clone(),
             connect_timeout: entry.dial_timeout.unwrap_or(usual),
             api,
         }

@@ -98,7 +98,9 @@ impl Budget {
             failure => failure,
         };
         let delay = self.delay(failure).map_err(|error| match &self.mirrors.login_at {
-            Some(host) => error.with_login_at(host.as_str()),
+            Some(host) => error
+                .context(format!("without a login at its mirror {host}"))
+                .with_login_at(host.as_str()),
             None => error,
         })?;
         if let Some(tell) = &mut self.tell {

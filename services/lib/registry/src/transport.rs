@@ -1,7 +1,7 @@
 //! Connections: which HTTP client dials a url, through which proxy, trusting whom, how many at once.
 //!
-//! Loopback is never proxied; all other hosts are dialed through the proxies that the environment
-//! names. The limit is the host's, over all that this process asks of it: connections of fifty pulls
+//! Loopback is not proxied, but where its hosts.toml says so; all other hosts are dialed through the
+//! proxies that the environment names. The limit is the host's, over all that this process asks of it: connections of fifty pulls
 //! are as many as those of one.
 
 use std::collections::HashMap;
@@ -50,7 +50,8 @@ impl Transport {
         let connect_timeout = if own { host.connect_timeout } else { usual };
         let direct = endpoint::is_loopback(url);
         let bare = direct && url.scheme() == "http";
-        self.clients.get(Way { direct, bare, connect_timeout }, &tls, || self.builder())
+        let proxy = host.proxy.clone().filter(|_| own || !direct);
+        self.clients.get(Way { direct, bare, connect_timeout, proxy }, &tls, || self.builder())
     }
 
     fn builder(&self) -> reqwest::ClientBuilder {
@@ -111,7 +112,7 @@ impl Transport {
     }
 
     async fn probe(&self, secure: &Url) -> Option<&'static str> {
-        let way = Way { direct: true, bare: true, connect_timeout: PROBE };
+        let way = Way { direct: true, bare: true, connect_timeout: PROBE, proxy: None };
         let client = self.clients.get(way, &Tls::default(), || self.builder()).ok()?;
         let _permit = self.permit(secure).await;
         match client.head(secure.clone()).timeout(PROBE).send().await {

@@ -56,6 +56,7 @@ fn entry(keys: &mut Keys<'_>, name: Option<&str>) -> Result<Entry> {
         tls: Tls::read(&paths)?,
         headers: headers(keys)?,
         dial_timeout: dial_timeout(keys)?,
+        proxy: proxy(keys)?,
         files: paths.files(),
     })
 }
@@ -130,6 +131,19 @@ fn dial_timeout(keys: &mut Keys<'_>) -> Result<Option<Duration>> {
     }
 }
 
+/// Its host and port, and perhaps a login; SOCKS is not spoken.
+fn proxy(keys: &mut Keys<'_>) -> Result<Option<Url>> {
+    let key = "proxy";
+    let Some(text) = keys.text(key)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let bare = |url: &Url| url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let known = |url: &Url| matches!(url.scheme(), "http" | "https");
+    // The text may have a password in it.
+    match Url::parse(&text).ok().filter(|url| bare(url) && known(url)) {
+        Some(url) => Ok(Some(url)),
+        None => Err(keys.bad(key, "want http:// or https:// and a host")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +208,7 @@ mod tests {
             ("dial_timeout = \"-1s\"", "dial_timeout: "),
             ("[header]\n\"a b\" = \"x\"", "header.a b: is no name"),
             ("client = [[\"a\", \"b\", \"c\"]]", "client: want a path"),
+            ("proxy = \"socks5://me:pw@h\"", "proxy: want http:// or https:// and a host"),
             ("ca = [1]", "ca: want a string or a list"),
         ] {
             assert!(refused(text).contains(told), "{text}: {}", refused(text));

@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     /// Sent to this host with each request.
     pub headers: HeaderMap,
     pub dial_timeout: Option<Duration>,
+    /// The way to this host, whatever the environment says.
+    pub proxy: Option<Url>,
     /// Where its certificates were read.
     files: Vec<PathBuf>,
 }

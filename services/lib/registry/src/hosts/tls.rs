@@ -113,34 +113,35 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<Certificate>> {
     }
 }
 
-/// The first certificate to show. A host may be given several, of which a server would choose by
-/// their issuer.
+/// The certificate to show, and its key.
 fn identity(paths: &Paths, hasher: &mut Hasher) -> Result<Option<Identity>> {
     let Some((certificate, key)) = paths.clients.first() else { return Ok(None) };
     let mut pem = contents(certificate)?;
-    let mut key = key.as_ref();
-    match (&paths.clients[..], key) {
-        // Two files of which neither is whole, as people write a pair.
-        ([_, (second, None)], None) if PrivateKeyDer::from_pem_slice(&pem).is_err() => {
-            key = Some(second);
-        }
-        ([_, _, ..], _) => {
-            tracing::warn!(?certificate, "of several client certificates only the first is shown");
-        }
-        _ => {}
-    }
+    let key = match key {
+        Some(key) => Some(key),
+        None => second_half(&paths.clients, &pem),
+    };
     if let Some(key) = key {
         pem.push(b'\n');
         pem.extend(contents(key)?);
+    } else if paths.clients.len() > 1 {
+        // A server would choose by their issuers.
+        tracing::warn!(?certificate, "of several client certificates only the first is shown");
     }
     hasher.update(Digest::of(&pem).as_bytes());
-    let key = key.unwrap_or(certificate);
-    check(certificate, key, &pem)?;
-    let unusable = |error| {
+    check(certificate, key.unwrap_or(certificate), &pem)?;
+    Identity::from_pem(&pem).map(Some).map_err(|error| {
         let noun = certificate.display();
         Error::invalid(format!("client certificate {noun}: cannot be used")).with_source(error)
-    };
-    Identity::from_pem(&pem).map(Some).map_err(|error: reqwest::Error| unusable(error))
+    })
+}
+
+/// The second of two files of which the first has no key in it: so people write a pair.
+fn second_half<'a>(clients: &'a [(PathBuf, Option<PathBuf>)], first: &[u8]) -> Option<&'a PathBuf> {
+    match clients {
+        [_, (second, None)] if PrivateKeyDer::from_pem_slice(first).is_err() => Some(second),
+        _ => None,
+    }
 }
 
 /// That there is a certificate and the key that belongs to it: PKCS #8, PKCS #1 or SEC 1.
