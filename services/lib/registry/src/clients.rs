@@ -32,8 +32,8 @@ type Slot = Arc<OnceLock<Client>>;
 pub(crate) struct Clients(Mutex<HashMap<(Way, Option<Digest>), Slot>>);
 
 impl Clients {
-    /// The client for `way` and `tls`, made of `builder` where there is none. InvalidArgument where
-    /// the certificates cannot be used.
+    /// The client for `way` and `tls`, made of `builder` where there is none. FailedPrecondition
+    /// where certificates or the proxy cannot be used.
     pub(crate) fn get(
         &self,
         way: Way,
@@ -46,7 +46,7 @@ impl Clients {
             return Ok(client.clone());
         }
         let proxy = way.proxy.map(reqwest::Proxy::all).transpose().map_err(|error| {
-            Error::invalid("a proxy that cannot be used").with_source(error.without_url())
+            Error::precondition("a proxy that cannot be used").with_source(error.without_url())
         })?;
         let builder = || {
             let builder = builder().connect_timeout(way.connect_timeout);
@@ -83,5 +83,7 @@ fn trusting(tls: &Tls, builder: impl Fn() -> ClientBuilder) -> Result<Client> {
 }
 
 fn built(builder: ClientBuilder) -> Result<Client> {
-    builder.build().map_err(|error| Error::invalid("cannot set up HTTP or TLS").with_source(error))
+    builder
+        .build()
+        .map_err(|error| Error::precondition("cannot set up HTTP or TLS").with_source(error))
 }

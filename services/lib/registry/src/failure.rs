@@ -26,7 +26,7 @@ pub enum Failure {
         /// The mirror.
         host: String,
         error: Error,
-        /// It did not even answer.
+        /// It did not even answer, or so that the answer cannot be taken.
         unreachable: bool,
     },
     /// It fails however often it is tried.
@@ -56,12 +56,14 @@ impl Failure {
         }
     }
 
-    /// Whether there was no answer at all.
+    /// Whether there was no answer, or none that may be taken: a certificate that is not trusted, a
+    /// redirect that is refused. The next request would have no other.
     pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
             Self::Passing { error, .. } => error.kind() == Kind::DeadlineExceeded,
-            _ => false,
+            Self::Final(error) => error.kind() == Kind::FailedPrecondition,
+            Self::Mirror { unreachable, .. } => *unreachable,
         }
     }
 

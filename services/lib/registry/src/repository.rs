@@ -80,7 +80,8 @@ impl Repository {
         }
     }
 
-    /// Sends `request` to `host`, once. A mirror that is not there is not asked again for a while.
+    /// Sends `request` to `host`, once. A mirror that is not there, or not to be trusted, is not asked
+    /// again for a while.
     pub(crate) async fn visit(
         &self,
         host: &Arc<Host>,
@@ -93,7 +94,8 @@ impl Repository {
         };
         if let Failure::Mirror { host, error, unreachable: true } = &failure {
             let pause = self.config().mirror_pause;
-            tracing::warn!("{}; mirror is not asked for {} s", error.chain(), pause.as_secs());
+            let seconds = pause.as_secs();
+            tracing::warn!("{}; this mirror is not asked for {seconds} s", error.chain());
             self.client.0.shunned.shun(host, pause);
         }
         Err(failure)

@@ -74,6 +74,19 @@ async fn what_is_not_verified_is_so_for_that_host_alone() {
 }
 
 #[tokio::test]
+async fn a_mirror_that_is_not_trusted_is_passed_over() {
+    let Some(directory) = certificates() else { return };
+    let directory = directory.path();
+    let (host, mirror) = (serve(directory, None), serve(directory, None));
+    let keys = format!("ca = \"../../cert.pem\"\n[host.\"https://{mirror}\"]");
+    write(directory, &host, "hosts.toml", keys);
+    get(&client(directory), &host).await.unwrap();
+    let both = format!("ca = \"../../client.pem\"\n[host.\"https://{mirror}\"]");
+    write(directory, &host, "hosts.toml", both);
+    assert!(untrusted(get(&client(directory), &host).await));
+}
+
+#[tokio::test]
 async fn a_certificate_is_shown_whatever_form_its_key_has() {
     let Some(directory) = certificates() else { return };
     let directory = directory.path();
