@@ -52,7 +52,7 @@ fn runtime() -> Result<Runtime> {
 async fn live(cli: Cli) -> Result<()> {
     let Cli { global, command } = cli;
     match command {
-        Command::Version(version) => return version.run(&global),
+        Command::Version(version) => return version.run(&global).await,
         Command::Completion(completion) => return completion.run(),
         Command::Daemon(daemon) => return daemon.run(&global).await,
         Command::Health(health) => return health.run(&global).await,

@@ -10,8 +10,7 @@ use crate::args::Global;
 use crate::failure;
 use crate::output::Output;
 use crate::root;
-use crate::services::remote::Addresses;
-use crate::services::routes;
+use crate::services::{remote, routes};
 
 /// Ask services whether they serve
 ///
@@ -48,13 +47,11 @@ impl Health {
     }
 }
 
+/// Those that were named, else the root's owner.
 fn addresses(global: &Global) -> Result<Vec<Address>> {
-    if let Some(address) = &global.address {
-        return Ok(vec![address.clone()]);
-    }
-    if let Some(file) = &global.config {
-        let Addresses { content_store, snapshotter, resolver, fetcher } = Addresses::load(file)?;
-        return Ok(vec![content_store, snapshotter, resolver, fetcher]);
+    let named = remote::named(global)?;
+    if !named.is_empty() {
+        return Ok(named);
     }
     Ok(vec![routes::address(&root::path(global.root.as_deref())?)])
 }

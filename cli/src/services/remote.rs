@@ -11,6 +11,7 @@ use varve_rpc::{
 };
 
 use super::Services;
+use crate::args::Global;
 
 /// Where each service is reached, as deploy/config/client.toml has it.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +28,16 @@ impl Addresses {
     pub fn load(path: &Path) -> Result<Self> {
         varve_rpc::config::load(path)
     }
+}
+
+/// The addresses that --address or --config name; none for those of a root.
+pub fn named(global: &Global) -> Result<Vec<Address>> {
+    if let Some(address) = &global.address {
+        return Ok(vec![address.clone()]);
+    }
+    let Some(file) = &global.config else { return Ok(Vec::new()) };
+    let Addresses { content_store, snapshotter, resolver, fetcher } = Addresses::load(file)?;
+    Ok(vec![content_store, snapshotter, resolver, fetcher])
 }
 
 /// Clients of the services at `addresses`. Connections are made when they are needed.
