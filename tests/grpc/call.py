@@ -29,7 +29,10 @@ def main() -> int:
     parser.add_argument("verb")
     parser.add_argument("symbol", nargs="?")
     args = parser.parse_args()
-    channel = grpc.insecure_channel(args.address.removeprefix("http://"))
+    # For a socket grpcio would send the escaped path as :authority, which is none (RFC 3986, 3.2) and
+    # which the server refuses.
+    authority = [("grpc.default_authority", "localhost")]
+    channel = grpc.insecure_channel(args.address.removeprefix("http://"), options=authority)
     database = ProtoReflectionDescriptorDatabase(channel)
     pool = DescriptorPool(database)
     try:
