@@ -36,7 +36,6 @@ pub use error::ApplyError;
 pub use limits::Limits;
 pub use notice::{Notice, Notices, Subject};
 pub use path::TreePath;
-pub use pipe::Source;
 pub use run::{apply, apply_to};
 pub use sink::Sink;
 pub use tree::{Tree, TreeSink};

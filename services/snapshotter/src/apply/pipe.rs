@@ -6,9 +6,6 @@
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Weak};
-
-use bytes::{Buf, Bytes};
 
 /// Bytes of one buffer.
 const BUFFER: usize = 256 << 10;
@@ -16,22 +13,14 @@ const BUFFER: usize = 256 << 10;
 const BUFFERS: usize = 6;
 
 enum Message {
-    Filled(Bytes),
+    Filled(Buffer),
     End,
 }
 
-/// Bytes that can be looked at in place, and taken away without a copy.
-pub trait Source: BufRead {
-    /// At most `max` of the bytes at hand, to be kept; none only at the end.
-    fn take_bytes(&mut self, max: usize) -> io::Result<Bytes>;
-}
-
-/// One buffer and how much of it holds bytes. It goes back where it came from when whoever keeps any
-/// of its bytes has let go.
+/// One buffer and how much of it holds bytes.
 pub(super) struct Buffer {
     bytes: Box<[u8]>,
     filled: usize,
-    home: Sender<Box<[u8]>>,
 }
 
 impl Buffer {
@@ -50,40 +39,25 @@ impl Buffer {
     }
 }
 
-impl AsRef<[u8]> for Buffer {
-    fn as_ref(&self) -> &[u8] {
-        self.filled()
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        // A writer that is done wants no buffer back.
-        let _ = self.home.send(std::mem::take(&mut self.bytes));
-    }
-}
-
 /// The reader went away; whoever it was knows why.
 #[derive(Debug)]
 pub(super) struct Stopped;
 
 pub(super) struct PipeWriter {
     full: SyncSender<Message>,
-    empty: Receiver<Box<[u8]>>,
-    /// Where its buffers come back to; it keeps them coming only as long as somebody reads.
-    home: Weak<Sender<Box<[u8]>>>,
+    empty: Receiver<Buffer>,
 }
 
 impl PipeWriter {
     /// An empty buffer; waits until the reader gives one back.
     pub(super) fn buffer(&self) -> Result<Buffer, Stopped> {
-        let bytes = self.empty.recv().map_err(|_| Stopped)?;
-        let home = self.home.upgrade().ok_or(Stopped)?;
-        Ok(Buffer { bytes, filled: 0, home: Sender::clone(&home) })
+        let mut buffer = self.empty.recv().map_err(|_| Stopped)?;
+        buffer.filled = 0;
+        Ok(buffer)
     }
 
     pub(super) fn send(&self, buffer: Buffer) -> Result<(), Stopped> {
-        self.full.send(Message::Filled(Bytes::from_owner(buffer))).map_err(|_| Stopped)
+        self.full.send(Message::Filled(buffer)).map_err(|_| Stopped)
     }
 
     /// The stream was good to its last byte.
@@ -94,8 +68,9 @@ impl PipeWriter {
 
 pub(super) struct PipeReader {
     full: Receiver<Message>,
-    _home: Arc<Sender<Box<[u8]>>>,
-    current: Bytes,
+    empty: Sender<Buffer>,
+    current: Option<Buffer>,
+    position: usize,
     ended: bool,
 }
 
@@ -105,43 +80,42 @@ pub(super) fn pipe() -> (PipeWriter, PipeReader) {
     let (empty, emptied) = channel();
     for _ in 0..BUFFERS {
         let bytes = vec![0; BUFFER].into_boxed_slice();
-        empty.send(bytes).expect("the receiver is in scope");
+        empty.send(Buffer { bytes, filled: 0 }).expect("the receiver is in scope");
     }
-    let home = Arc::new(empty);
-    let writer = PipeWriter { full, empty: emptied, home: Arc::downgrade(&home) };
-    (writer, PipeReader { full: filled, _home: home, current: Bytes::new(), ended: false })
+    let reader = PipeReader { full: filled, empty, current: None, position: 0, ended: false };
+    (PipeWriter { full, empty: emptied }, reader)
 }
 
 impl PipeReader {
     fn advance(&mut self) -> io::Result<()> {
-        // Lets go of the last one before it waits for the next.
-        self.current = Bytes::new();
+        if let Some(buffer) = self.current.take() {
+            // A writer that is done wants no buffer back.
+            let _ = self.empty.send(buffer);
+        }
         match self.full.recv() {
-            Ok(Message::Filled(bytes)) => self.current = bytes,
+            Ok(Message::Filled(buffer)) => self.current = Some(buffer),
             Ok(Message::End) => self.ended = true,
             Err(_) => return Err(io::Error::other("the stream broke off")),
         }
+        self.position = 0;
         Ok(())
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.current.as_ref().map_or(&[], |buffer| &buffer.filled()[self.position..])
     }
 }
 
 impl BufRead for PipeReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.current.is_empty() && !self.ended {
+        while self.rest().is_empty() && !self.ended {
             self.advance()?;
         }
-        Ok(&self.current)
+        Ok(self.rest())
     }
 
     fn consume(&mut self, len: usize) {
-        self.current.advance(len);
-    }
-}
-
-impl Source for PipeReader {
-    fn take_bytes(&mut self, max: usize) -> io::Result<Bytes> {
-        let len = self.fill_buf()?.len().min(max);
-        Ok(self.current.split_to(len))
+        self.position += len;
     }
 }
 
@@ -176,27 +150,6 @@ mod tests {
             reader.read_to_end(&mut all).unwrap();
             assert_eq!(all.len(), 150);
             assert_eq!(all[147..], [49; 3]);
-        });
-    }
-
-    #[test]
-    fn bytes_that_were_taken_stay_as_they_were_while_buffers_go_round() {
-        let (writer, mut reader) = pipe();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                for round in 0..50u8 {
-                    let mut buffer = writer.buffer().unwrap();
-                    buffer.free()[..3].fill(round);
-                    buffer.fill(3);
-                    writer.send(buffer).unwrap();
-                }
-                writer.end().unwrap();
-            });
-            let kept = reader.take_bytes(2).unwrap();
-            assert_eq!(reader.take_bytes(9).unwrap(), [0][..], "what is at hand, and no more");
-            let mut rest = Vec::new();
-            reader.read_to_end(&mut rest).unwrap();
-            assert_eq!((rest.len(), &kept[..]), (147, &[0, 0][..]));
         });
     }
 

@@ -1,6 +1,8 @@
 //! Where checked entries go: a driver picks how a layer is laid down.
 
-use super::{ApplyError, Entry, Source};
+use std::io::BufRead;
+
+use super::{ApplyError, Entry};
 
 /// Takes the entries of one layer in the archive's order.
 ///
@@ -13,7 +15,7 @@ pub trait Sink {
 
     /// Lays down one entry. `body` gives the stored bytes of a file (of a sparse one, those of its
     /// extents, one after the other) and nothing for all else; what is not read is skipped.
-    fn entry(&mut self, entry: &Entry, body: &mut dyn Source) -> Result<(), ApplyError>;
+    fn entry(&mut self, entry: &Entry, body: &mut dyn BufRead) -> Result<(), ApplyError>;
 
     /// The archive has ended, and its stream was good to the last byte.
     fn finish(self) -> Result<Self::Output, ApplyError>;

@@ -2,9 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use bytes::Bytes;
-
-use super::super::{ApplyError, Cancel, Source};
+use super::super::{ApplyError, Cancel};
 use super::BLOCK;
 
 /// A reader that knows its offset and how much of the current body is left.
@@ -18,7 +16,7 @@ pub(super) struct Input<'a, R> {
     padding: u64,
 }
 
-impl<'a, R: Source> Input<'a, R> {
+impl<'a, R: BufRead> Input<'a, R> {
     pub(super) fn new(reader: R, cancel: &'a Cancel) -> Self {
         Self { reader, cancel, offset: 0, left: 0, padding: 0 }
     }
@@ -123,7 +121,7 @@ pub(in super::super) struct Body<'i, 'a, R> {
     input: &'i mut Input<'a, R>,
 }
 
-impl<R: Source> BufRead for Body<'_, '_, R> {
+impl<R: BufRead> BufRead for Body<'_, '_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.input.left == 0 {
             return Ok(&[]);
@@ -144,17 +142,7 @@ impl<R: Source> BufRead for Body<'_, '_, R> {
     }
 }
 
-impl<R: Source> Source for Body<'_, '_, R> {
-    fn take_bytes(&mut self, max: usize) -> io::Result<Bytes> {
-        let max = self.fill_buf()?.len().min(max);
-        let bytes = self.input.reader.take_bytes(max)?;
-        self.input.offset += bytes.len() as u64;
-        self.input.left -= bytes.len() as u64;
-        Ok(bytes)
-    }
-}
-
-impl<R: Source> Read for Body<'_, '_, R> {
+impl<R: BufRead> Read for Body<'_, '_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let rest = self.fill_buf()?;
         let len = rest.len().min(into.len());

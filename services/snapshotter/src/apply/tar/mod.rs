@@ -13,12 +13,14 @@ mod input;
 mod pax;
 mod sparse;
 
+use std::io::BufRead;
+
 pub(super) use input::Body;
 use input::Input;
 use pax::Pax;
 use tar::Header;
 
-use super::{ApplyError, Cancel, Device, Extent, Limits, Mtime, Source, Xattr};
+use super::{ApplyError, Cancel, Device, Extent, Limits, Mtime, Xattr};
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 512;
@@ -62,7 +64,7 @@ impl Pending {
     }
 }
 
-impl<'a, R: Source> Archive<'a, R> {
+impl<'a, R: BufRead> Archive<'a, R> {
     pub(super) fn new(reader: R, limits: &'a Limits, cancel: &'a Cancel) -> Self {
         Self { input: Input::new(reader, cancel), limits }
     }

@@ -1,16 +1,18 @@
 //! Sparse files: GNU's old headers, and PAX formats 0.0, 0.1 and 1.0 (GNU tar manual, *Storing
 //! Sparse Files*).
 
+use std::io::BufRead;
+
 use tar::Header;
 
-use super::super::{ApplyError, Extent, Limits, Source};
+use super::super::{ApplyError, Extent, Limits};
 use super::field::number;
 use super::input::Input;
 use super::pax::{Pax, Sparse, decimal};
 use super::{BLOCK, Member};
 
 /// Turns `member` into the sparse file that its headers describe: name, logical size and extents.
-pub(super) fn apply<R: Source>(
+pub(super) fn apply<R: BufRead>(
     input: &mut Input<'_, R>,
     header: &Header,
     pax: &Pax,
@@ -44,7 +46,7 @@ struct Map {
 }
 
 impl Map {
-    fn add<R: Source>(&mut self, input: &Input<'_, R>, number: i64) -> Result<(), ApplyError> {
+    fn add<R: BufRead>(&mut self, input: &Input<'_, R>, number: i64) -> Result<(), ApplyError> {
         if self.numbers.len() >= self.most {
             let limit = self.most as u64 / 2;
             return Err(ApplyError::limit("a sparse file of more extents", limit));
@@ -58,7 +60,7 @@ impl Map {
 }
 
 /// The old form: four extents in the header, and more in blocks of 21 that stand before the body.
-fn old<R: Source>(
+fn old<R: BufRead>(
     input: &mut Input<'_, R>,
     header: &Header,
     map: &mut Map,
@@ -80,7 +82,7 @@ fn old<R: Source>(
 }
 
 /// Pairs of 12-byte numbers up to the first empty one.
-fn table<R: Source>(input: &Input<'_, R>, bytes: &[u8], map: &mut Map) -> Result<(), ApplyError> {
+fn table<R: BufRead>(input: &Input<'_, R>, bytes: &[u8], map: &mut Map) -> Result<(), ApplyError> {
     for pair in bytes.chunks_exact(24).take_while(|pair| pair[0] != 0) {
         for field in pair.chunks_exact(12) {
             let number = number(field).ok_or_else(|| input.bad("a sparse map has no number"))?;
@@ -91,7 +93,7 @@ fn table<R: Source>(input: &Input<'_, R>, bytes: &[u8], map: &mut Map) -> Result
 }
 
 /// The PAX forms: the map is in the records, or (1.0) in the first blocks of the body.
-fn modern<R: Source>(
+fn modern<R: BufRead>(
     input: &mut Input<'_, R>,
     sparse: &Sparse,
     map: &mut Map,
@@ -110,7 +112,7 @@ fn modern<R: Source>(
 }
 
 /// The count of extents, then each offset and length, every number on a line, padded to a block.
-fn in_body<R: Source>(input: &mut Input<'_, R>, map: &mut Map) -> Result<(), ApplyError> {
+fn in_body<R: BufRead>(input: &mut Input<'_, R>, map: &mut Map) -> Result<(), ApplyError> {
     let mut line = Vec::new();
     let mut wanted = None;
     while wanted.is_none_or(|wanted| map.numbers.len() < wanted) {
@@ -146,7 +148,7 @@ fn pairs(count: i64, map: &Map) -> Result<usize, ApplyError> {
 }
 
 /// Checks the map: ascending, without overlap, within the file, and exactly the bytes stored.
-fn extents<R: Source>(
+fn extents<R: BufRead>(
     input: &Input<'_, R>,
     numbers: &[i64],
     size: u64,

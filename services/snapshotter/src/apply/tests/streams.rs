@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use varve_core::{DiffId, Digest};
 
 use super::kit::{Layer, OVERLAY, Stage};
-use crate::apply::{ApplyError, Compression, Entry, Limits, Mode, Options, Sink, Source, apply_to};
+use crate::apply::{ApplyError, Compression, Entry, Limits, Mode, Options, Sink, apply_to};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(6));
@@ -204,7 +204,7 @@ struct Panicking;
 
 impl Sink for Panicking {
     type Output = ();
-    fn entry(&mut self, _: &Entry, _: &mut dyn Source) -> Result<(), ApplyError> {
+    fn entry(&mut self, _: &Entry, _: &mut dyn io::BufRead) -> Result<(), ApplyError> {
         panic!("a defect")
     }
     fn finish(self) -> Result<(), ApplyError> {

@@ -43,7 +43,7 @@ impl Maker {
     }
 
     /// Whether what it makes in `parent` has the entry's owner.
-    pub(super) fn owns(&self, parent: &Parent, entry: &Entry) -> bool {
+    fn owns(&self, parent: &Parent, entry: &Entry) -> bool {
         !parent.setgid && (self.uid, self.gid) == (entry.uid, entry.gid)
     }
 }

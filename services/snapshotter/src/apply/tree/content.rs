@@ -1,25 +1,17 @@
 //! A file's bytes, from the buffers that the inflating thread filled to the disk.
 
+use std::io::BufRead;
 use std::os::fd::OwnedFd;
 
 use rustix::fs;
 use rustix::io::Errno;
 
-use super::super::{ApplyError, Extent, Source, TreePath};
+use super::super::{ApplyError, Extent, TreePath};
 use super::failed;
-
-/// Writes all of `bytes` at the file's position.
-pub(super) fn write_all(fd: &OwnedFd, mut bytes: &[u8], path: &TreePath) -> Result<(), ApplyError> {
-    while !bytes.is_empty() {
-        let written = write(|| rustix::io::write(fd, bytes), path)?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
 
 /// Writes all of `body`: from the buffers that the inflating thread filled, with no copy between.
 pub(super) fn copy(
-    body: &mut dyn Source,
+    body: &mut dyn BufRead,
     fd: &OwnedFd,
     path: &TreePath,
 ) -> Result<u64, ApplyError> {
@@ -37,7 +29,7 @@ pub(super) fn copy(
 
 /// Writes the extents at their places; the rest of `size` stays a hole.
 pub(super) fn copy_sparse(
-    body: &mut dyn Source,
+    body: &mut dyn BufRead,
     fd: &OwnedFd,
     size: u64,
     extents: &[Extent],

@@ -2,14 +2,12 @@
 //!
 //! Names are never joined to a host path. Parents are opened by `dirs`, which also puts back what
 //! making something in a directory changes of it; `place` makes each kind of file, exclusively;
-//! `attrs` gives it its owner, mode, xattrs and times; `filler` writes files that need no more than
-//! bytes and times, on a thread of its own; `whiteout` and `purge` remove.
+//! `attrs` gives it its owner, mode, xattrs and times; `whiteout` and `purge` remove.
 
 mod attrs;
 mod content;
 mod directory;
 mod dirs;
-mod filler;
 mod links;
 mod marks;
 mod open;
@@ -18,17 +16,16 @@ mod purge;
 mod resolve;
 mod whiteout;
 
-use std::io;
+use std::io::{self, BufRead};
 
 use rustix::fs::{self, AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
 use super::{
     ApplyError, Entry, ImpliedDir, Kind, Limits, Mode, Mtime, Notices, Options, Privilege, Root,
-    Sink, Source, TreePath, Usage,
+    Sink, TreePath, Usage,
 };
 use dirs::Dirs;
-use filler::Filler;
 use marks::{Implied, Marks};
 use open::Parent;
 
@@ -68,7 +65,6 @@ pub struct TreeSink {
     emptied: Marks,
     implied: Implied,
     root_described: bool,
-    filler: Filler,
     tree: Tree,
 }
 
@@ -86,12 +82,11 @@ impl TreeSink {
             emptied: Marks::default(),
             implied: Implied::default(),
             root_described: false,
-            filler: Filler::default(),
             tree: Tree::default(),
         })
     }
 
-    fn place(&mut self, entry: &Entry, body: &mut dyn Source) -> Result<(), ApplyError> {
+    fn place(&mut self, entry: &Entry, body: &mut dyn BufRead) -> Result<(), ApplyError> {
         match &entry.kind {
             Kind::Whiteout => self.whiteout(entry),
             Kind::Opaque => self.opaque(&entry.path),
@@ -136,11 +131,10 @@ impl TreeSink {
 impl Sink for TreeSink {
     type Output = Tree;
 
-    fn entry(&mut self, entry: &Entry, body: &mut dyn Source) -> Result<(), ApplyError> {
+    fn entry(&mut self, entry: &Entry, body: &mut dyn BufRead) -> Result<(), ApplyError> {
         if self.tree.needs_parent {
             return Ok(());
         }
-        self.filler.reach(entry.offset)?;
         match self.place(entry, body) {
             // What cannot be here may well be on the parent: a directory that is only implied may
             // be a symlink there. Applied in order the layer is refused, or not.
@@ -158,7 +152,6 @@ impl Sink for TreeSink {
         if !self.root_described && self.mode != Mode::InPlace && !self.tree.needs_parent {
             self.redress(&TreePath::root(), &undescribed_root())?;
         }
-        self.filler.finish()?;
         self.dirs.close_all()?;
         if self.is_overlay() {
             self.tree.implied_dirs = self.implied.list(self.root_described);

@@ -1,16 +1,15 @@
 //! Making each kind of file: exclusively, and in the place of what was there.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::io::BufRead;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{self, AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
-use super::super::{ApplyError, Device, Entry, Extent, Privilege, Source, Subject, TreePath};
+use super::super::{ApplyError, Device, Entry, Extent, Privilege, Subject, TreePath};
 use super::attrs::{bits, hides, times};
 use super::content::{copy, copy_sparse};
-use super::filler::Made;
 use super::open::Parent;
 use super::resolve::Missing;
 use super::{TreeSink, failed, kind_of, look};
@@ -64,7 +63,7 @@ impl TreeSink {
         entry: &Entry,
         size: u64,
         sparse: Option<&[Extent]>,
-        body: &mut dyn Source,
+        body: &mut dyn BufRead,
     ) -> Result<(), ApplyError> {
         let parent = self.parent(&entry.path)?;
         // As owner, not by mode: a user.* xattr wants a file that its owner may write.
@@ -73,48 +72,15 @@ impl TreeSink {
         let fd = self
             .make(&parent, entry, || fs::openat(&parent.fd, entry.path.name(), NEW_FILE, mode))
             .map_err(|error| error.told("making", &entry.path))?;
-        self.placed(&parent, entry);
-        if sparse.is_none() && self.is_dressed(&parent, entry) {
-            self.count(size)?;
-            return self.fill(fd, entry, size, body);
-        }
         let stored = match sparse {
             None => copy(body, &fd, &entry.path)?,
             Some(extents) => copy_sparse(body, &fd, size, extents, &entry.path)?,
         };
         self.count(stored)?;
         self.dress(&parent, fd.as_fd(), entry)?;
-        fs::futimens(&fd, &times(entry)).map_err(failed("setting the times of", &entry.path))
-    }
-
-    /// Has the other thread fill a file that has all but its bytes and times.
-    fn fill(
-        &mut self,
-        fd: OwnedFd,
-        entry: &Entry,
-        size: u64,
-        body: &mut dyn Source,
-    ) -> Result<(), ApplyError> {
-        let file = Arc::new(Made { fd, path: entry.path.clone() });
-        let mut at = 0;
-        loop {
-            let bytes = body.take_bytes(usize::MAX).map_err(ApplyError::body)?;
-            at += bytes.len() as u64;
-            let last = (at >= size).then(|| times(entry));
-            let done = last.is_some();
-            self.filler.fill(&file, entry.offset + at, bytes, last)?;
-            if done {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Whether a file that was just made has its owner and mode already, and wants no xattr.
-    fn is_dressed(&self, parent: &Parent, entry: &Entry) -> bool {
-        self.privilege == Privilege::Root
-            && entry.xattrs.is_empty()
-            && self.maker.owns(parent, entry)
-            && self.maker.gives(entry.mode)
+        fs::futimens(&fd, &times(entry)).map_err(failed("setting the times of", &entry.path))?;
+        self.placed(&parent, entry);
+        Ok(())
     }
 
     /// Owner, mode and xattrs of what was just made.
