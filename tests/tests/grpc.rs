@@ -65,7 +65,8 @@ fn every_service_answers_a_client_that_knows_only_reflection() {
     assert!(described.contains("rpc Fetch ( varve.fetcher.v1.FetchRequest )"), "{described}");
 
     let remote = serde_json::json!({"reference": format!("{}/demo/hello:1", registry.address())});
-    let tags = client.call("varve.resolver.v1.Resolver/Tags", &serde_json::json!({"remote": remote}));
+    let tags =
+        client.call("varve.resolver.v1.Resolver/Tags", &serde_json::json!({"remote": remote}));
     assert_eq!(tags[0]["tags"][0], "1");
     let resolved =
         client.call("varve.resolver.v1.Resolver/Resolve", &serde_json::json!({"remote": remote}));
@@ -76,13 +77,13 @@ fn every_service_answers_a_client_that_knows_only_reflection() {
     );
     assert!(fetched.last().unwrap()["done"].is_object(), "{fetched:?}");
     let digest = &target["digest"];
-    let info = client
-        .call("containerd.services.content.v1.Content/Info", &serde_json::json!({"digest": digest}));
-    assert_eq!(info[0]["info"]["size"], target["size"]);
-    let counted = client.call(
-        "varve.content.v1.ContentStore/References",
+    let info = client.call(
+        "containerd.services.content.v1.Content/Info",
         &serde_json::json!({"digest": digest}),
     );
+    assert_eq!(info[0]["info"]["size"], target["size"]);
+    let counted = client
+        .call("varve.content.v1.ContentStore/References", &serde_json::json!({"digest": digest}));
     assert_eq!(counted.len(), 1);
     let drivers = client.call("varve.snapshots.v1.Unpacker/Drivers", &serde_json::json!({}));
     assert!(drivers[0]["default"].is_string(), "{drivers:?}");

@@ -12,8 +12,9 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
-use varve_core::{DiffId, Hasher};
+use varve_core::DiffId;
 
+use super::hash::HashThread;
 use super::pipe::{PipeWriter, Stopped};
 use super::{ApplyError, Cancel, Compression, Limits, Options, Progress};
 
@@ -65,25 +66,25 @@ pub(super) fn inflate(
     let compression = found(compression, &head)?;
     let input = BufReader::with_capacity(CHUNK, Cursor::new(head).chain(feed));
     let mut decoder = decoder(compression, input)?;
-    let mut hasher = Hasher::new();
+    let hash = HashThread::start()?;
+    let mut uncompressed = 0;
     loop {
         let mut buffer = out.buffer()?;
         // A buffer goes out full or at the end: a body that fits one is written with one call.
         let more = fill(&mut decoder, &mut buffer)
             .map_err(|error| account.borrow_mut().explain(compression, error))?;
-        hasher.update(buffer.filled());
-        bound(hasher.len(), account.borrow().read, &options.limits)?;
-        out.send(buffer)?;
+        let bytes = buffer.share();
+        uncompressed += bytes.len() as u64;
+        bound(uncompressed, account.borrow().read, &options.limits)?;
+        hash.update(bytes.clone());
+        out.send(bytes)?;
         if !more {
             break;
         }
     }
     out.end()?;
-    Ok(Inflated {
-        diff_id: DiffId(hasher.digest()),
-        compressed: account.borrow().read,
-        uncompressed: hasher.len(),
-    })
+    let diff_id = hash.finish()?;
+    Ok(Inflated { diff_id, compressed: account.borrow().read, uncompressed })
 }
 
 /// Fills `buffer`; says whether there may be more.

@@ -1,16 +1,17 @@
 //! The apply engine: a layer's compressed bytes in, a laid-down layer and its diff id out.
 //!
-//! Blocking code, to be run on its own threads. [`apply`] inflates and hashes on one thread and
-//! parses and extracts on the caller's, joined by a few recycled buffers, so that one large layer
-//! uses two cores and no more than about 2 MiB besides the decoder's window. It promises that
+//! Blocking code, to be run on its own threads. [`apply`] inflates on one thread, hashes on another,
+//! and parses and extracts on the caller's, joined by a few recycled buffers, so that one large layer
+//! uses all of two cores and no more than about 2 MiB besides the decoder's window. It promises that
 //! nothing outside the root is read or changed whatever the bytes say (every parent is opened from
 //! the root's descriptor with openat2, no last component is followed), that the diff id is of the
-//! *whole* uncompressed stream, and that both threads are joined whatever happens. It leaves to its
+//! *whole* uncompressed stream, and that its threads are joined whatever happens. It leaves to its
 //! caller: staging, publishing, comparing the diff id, and throwing away what a failure left.
 
 mod check;
 mod entry;
 mod error;
+mod hash;
 mod inflate;
 mod limits;
 mod notice;

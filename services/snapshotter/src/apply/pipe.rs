@@ -1,4 +1,4 @@
-//! A bounded pipe of recycled buffers between the two threads of an apply.
+//! A bounded pipe of recycled buffers between the threads of an apply.
 //!
 //! A few buffers go round and none is allocated after the start, so memory does not depend on the
 //! layer. The reader ends cleanly only when the writer *said* that the stream was good to its end;
@@ -6,6 +6,9 @@
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Weak};
+
+use bytes::{Buf, Bytes};
 
 /// Bytes of one buffer.
 const BUFFER: usize = 256 << 10;
@@ -13,14 +16,16 @@ const BUFFER: usize = 256 << 10;
 const BUFFERS: usize = 6;
 
 enum Message {
-    Filled(Buffer),
+    Filled(Bytes),
     End,
 }
 
-/// One buffer and how much of it holds bytes.
+/// One buffer and how much of it holds bytes. It goes back where it came from once nobody looks at it
+/// any more.
 pub(super) struct Buffer {
     bytes: Box<[u8]>,
     filled: usize,
+    home: Sender<Box<[u8]>>,
 }
 
 impl Buffer {
@@ -34,8 +39,22 @@ impl Buffer {
         self.filled = (self.filled + len).min(self.bytes.len());
     }
 
-    pub(super) fn filled(&self) -> &[u8] {
+    /// What it holds, to be looked at by several threads.
+    pub(super) fn share(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
         &self.bytes[..self.filled]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // A writer that is done wants no buffer back.
+        let _ = self.home.send(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -45,19 +64,21 @@ pub(super) struct Stopped;
 
 pub(super) struct PipeWriter {
     full: SyncSender<Message>,
-    empty: Receiver<Buffer>,
+    empty: Receiver<Box<[u8]>>,
+    /// Where its buffers come back to, as long as somebody reads.
+    home: Weak<Sender<Box<[u8]>>>,
 }
 
 impl PipeWriter {
     /// An empty buffer; waits until the reader gives one back.
     pub(super) fn buffer(&self) -> Result<Buffer, Stopped> {
-        let mut buffer = self.empty.recv().map_err(|_| Stopped)?;
-        buffer.filled = 0;
-        Ok(buffer)
+        let bytes = self.empty.recv().map_err(|_| Stopped)?;
+        let home = self.home.upgrade().ok_or(Stopped)?;
+        Ok(Buffer { bytes, filled: 0, home: Sender::clone(&home) })
     }
 
-    pub(super) fn send(&self, buffer: Buffer) -> Result<(), Stopped> {
-        self.full.send(Message::Filled(buffer)).map_err(|_| Stopped)
+    pub(super) fn send(&self, bytes: Bytes) -> Result<(), Stopped> {
+        self.full.send(Message::Filled(bytes)).map_err(|_| Stopped)
     }
 
     /// The stream was good to its last byte.
@@ -68,9 +89,8 @@ impl PipeWriter {
 
 pub(super) struct PipeReader {
     full: Receiver<Message>,
-    empty: Sender<Buffer>,
-    current: Option<Buffer>,
-    position: usize,
+    _home: Arc<Sender<Box<[u8]>>>,
+    current: Bytes,
     ended: bool,
 }
 
@@ -80,42 +100,36 @@ pub(super) fn pipe() -> (PipeWriter, PipeReader) {
     let (empty, emptied) = channel();
     for _ in 0..BUFFERS {
         let bytes = vec![0; BUFFER].into_boxed_slice();
-        empty.send(Buffer { bytes, filled: 0 }).expect("the receiver is in scope");
+        empty.send(bytes).expect("the receiver is in scope");
     }
-    let reader = PipeReader { full: filled, empty, current: None, position: 0, ended: false };
-    (PipeWriter { full, empty: emptied }, reader)
+    let home = Arc::new(empty);
+    let writer = PipeWriter { full, empty: emptied, home: Arc::downgrade(&home) };
+    (writer, PipeReader { full: filled, _home: home, current: Bytes::new(), ended: false })
 }
 
 impl PipeReader {
     fn advance(&mut self) -> io::Result<()> {
-        if let Some(buffer) = self.current.take() {
-            // A writer that is done wants no buffer back.
-            let _ = self.empty.send(buffer);
-        }
+        // Lets go of the last one before it waits for the next.
+        self.current = Bytes::new();
         match self.full.recv() {
-            Ok(Message::Filled(buffer)) => self.current = Some(buffer),
+            Ok(Message::Filled(bytes)) => self.current = bytes,
             Ok(Message::End) => self.ended = true,
             Err(_) => return Err(io::Error::other("the stream broke off")),
         }
-        self.position = 0;
         Ok(())
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.current.as_ref().map_or(&[], |buffer| &buffer.filled()[self.position..])
     }
 }
 
 impl BufRead for PipeReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.rest().is_empty() && !self.ended {
+        while self.current.is_empty() && !self.ended {
             self.advance()?;
         }
-        Ok(self.rest())
+        Ok(&self.current)
     }
 
     fn consume(&mut self, len: usize) {
-        self.position += len;
+        self.current.advance(len);
     }
 }
 
@@ -142,7 +156,7 @@ mod tests {
                     let mut buffer = writer.buffer().unwrap();
                     buffer.free()[..3].fill(round);
                     buffer.fill(3);
-                    writer.send(buffer).unwrap();
+                    writer.send(buffer.share()).unwrap();
                 }
                 writer.end().unwrap();
             });
@@ -165,6 +179,6 @@ mod tests {
         let (writer, reader) = pipe();
         let buffer = writer.buffer().unwrap();
         drop(reader);
-        assert!(writer.send(buffer).is_err());
+        assert!(writer.send(buffer.share()).is_err());
     }
 }

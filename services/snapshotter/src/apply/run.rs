@@ -1,4 +1,4 @@
-//! One layer through both threads.
+//! One layer through its threads.
 
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
