@@ -58,74 +58,9 @@ impl Registry {
         Ok(std::fs::read_to_string(self.store.path().join("log"))?)
     }
 
-    /// Pushes everything to `repository`, and names the last manifest `tag`.
+    /// [`push`] to this one.
     pub fn push(&self, repository: &str, tag: &str, content: &Content) -> Result<()> {
-        for blob in &content.blobs {
-            self.push_blob(repository, blob)?;
-        }
-        let last = content.manifests.len().saturating_sub(1);
-        for (n, (media_type, bytes)) in content.manifests.iter().enumerate() {
-            let digest = Digest::of(bytes).to_string();
-            let name = if n == last { tag } else { digest.as_str() };
-            self.put(&format!("/v2/{repository}/manifests/{name}"), media_type, bytes)?;
-        }
-        Ok(())
-    }
-
-    fn push_blob(&self, repository: &str, bytes: &[u8]) -> Result<()> {
-        let path = format!("/v2/{repository}/blobs/uploads/");
-        let (status, location) = self.request("POST", &path, "", b"")?;
-        let location = location.with_context(|| format!("POST {path}: {status}"))?;
-        let path = location.strip_prefix(&format!("http://{}", self.address)).unwrap_or(&location);
-        let joint = if path.contains('?') { '&' } else { '?' };
-        let octets = MediaType::from("application/octet-stream");
-        self.put(&format!("{path}{joint}digest={}", Digest::of(bytes)), &octets, bytes)
-    }
-
-    fn put(&self, path: &str, media_type: &MediaType, body: &[u8]) -> Result<()> {
-        match self.request("PUT", path, media_type.as_str(), body)? {
-            (201, _) => Ok(()),
-            (status, _) => bail!("PUT {path}: status {status}"),
-        }
-    }
-
-    /// One request on a connection of its own: status and Location.
-    fn request(
-        &self,
-        method: &str,
-        path: &str,
-        media_type: &str,
-        body: &[u8],
-    ) -> Result<(u16, Option<String>)> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nContent-Type: \
-             {media_type}\r\nConnection: close\r\n\r\n",
-            self.address,
-            body.len()
-        )?;
-        stream.write_all(body)?;
-        let mut lines = BufReader::new(stream.take(64 << 10)).lines();
-        let status = lines.next().context("no answer")??;
-        let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let mut location = None;
-        for line in lines {
-            let line = line?;
-            if line.is_empty() {
-                break;
-            }
-            if let Some(("location", value)) = line
-                .split_once(": ")
-                .map(|(k, v)| (k.to_ascii_lowercase(), v))
-                .as_ref()
-                .map(|(k, v)| (k.as_str(), *v))
-            {
-                location = Some(value.to_owned());
-            }
-        }
-        Ok((status.context("no status")?, location))
+        push(&self.address, repository, tag, content)
     }
 
     fn wait(&mut self) -> Result<()> {
@@ -134,7 +69,7 @@ impl Registry {
             if let Some(status) = self.process.try_wait()? {
                 bail!("docker-registry ended at once: {status}\n{}", self.log()?);
             }
-            if matches!(self.request("GET", "/v2/", "", b""), Ok((200, _))) {
+            if matches!(request(&self.address, "GET", "/v2/", "", b""), Ok((200, _))) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -148,6 +83,76 @@ impl Drop for Registry {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Pushes everything to `repository` of the registry at `address`, and names the last manifest `tag`.
+pub fn push(address: &str, repository: &str, tag: &str, content: &Content) -> Result<()> {
+    for blob in &content.blobs {
+        push_blob(address, repository, blob)?;
+    }
+    let last = content.manifests.len().saturating_sub(1);
+    for (n, (media_type, bytes)) in content.manifests.iter().enumerate() {
+        let digest = Digest::of(bytes).to_string();
+        let name = if n == last { tag } else { digest.as_str() };
+        put(address, &format!("/v2/{repository}/manifests/{name}"), media_type, bytes)?;
+    }
+    Ok(())
+}
+
+fn push_blob(address: &str, repository: &str, bytes: &[u8]) -> Result<()> {
+    let path = format!("/v2/{repository}/blobs/uploads/");
+    let (status, location) = request(address, "POST", &path, "", b"")?;
+    let location = location.with_context(|| format!("POST {path}: {status}"))?;
+    let path = location.strip_prefix(&format!("http://{}", address)).unwrap_or(&location);
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let octets = MediaType::from("application/octet-stream");
+    put(address, &format!("{path}{joint}digest={}", Digest::of(bytes)), &octets, bytes)
+}
+
+fn put(address: &str, path: &str, media_type: &MediaType, body: &[u8]) -> Result<()> {
+    match request(address, "PUT", path, media_type.as_str(), body)? {
+        (201, _) => Ok(()),
+        (status, _) => bail!("PUT {path}: status {status}"),
+    }
+}
+
+/// One request on a connection of its own: status and Location.
+fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    media_type: &str,
+    body: &[u8],
+) -> Result<(u16, Option<String>)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nContent-Type: \
+         {media_type}\r\nConnection: close\r\n\r\n",
+        address,
+        body.len()
+    )?;
+    stream.write_all(body)?;
+    let mut lines = BufReader::new(stream.take(64 << 10)).lines();
+    let status = lines.next().context("no answer")??;
+    let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let mut location = None;
+    for line in lines {
+        let line = line?;
+        if line.is_empty() {
+            break;
+        }
+        if let Some(("location", value)) = line
+            .split_once(": ")
+            .map(|(k, v)| (k.to_ascii_lowercase(), v))
+            .as_ref()
+            .map(|(k, v)| (k.as_str(), *v))
+        {
+            location = Some(value.to_owned());
+        }
+    }
+    Ok((status.context("no status")?, location))
 }
 
 fn free_address() -> Result<String> {
