@@ -36,13 +36,37 @@ trees: build
     cargo run --quiet --release --locked --package varve-tests --bin trees -- {{bench_address}} \
         lab/small:1 lab/python:1 lab/zstd:1=lab/python:1 lab/fat:1 lab/many:1 lab/onebig:1 lab/multi:1 lab/multi-docker:1
 
-# kill -9 at random moments, RUNS times
+# kill -9 of pulls, and of each of four services under ten pulls, at random moments, RUNS times
 soak-kill runs="100":
-    VARVE_KILL_RUNS={{runs}} cargo test --release --locked --package varve-tests --test kill
+    cargo build --release --locked --workspace --bins
+    VARVE_BINARY=$PWD/target/release/varve VARVE_KILL_RUNS={{runs}} \
+        cargo test --release --locked --package varve-tests --test kill --test kill_services -- --nocapture
 
-# cold, warm and shared pulls beside ctr, docker and podman, interleaved (needs root and the images)
-bench-pull: build
-    VARVE=$PWD/target/release TOOLS="${TOOLS:-varve ctr docker podman}" {{bench}}/pull.sh run
+# deploy/ under docker-compose, for real (root; says SKIPPED where something is missing)
+compose-test:
+    tests/compose-test.sh
+
+# deploy/ under a systemd that is booted for it (root; says SKIPPED where something is missing)
+systemd-test:
+    tests/systemd-test.sh
+
+# measure WHAT: pull (beside ctr, docker and podman, interleaved; root and the images), store, grpc
+bench what="pull":
+    cargo build --release --locked --workspace --bins
+    just bench-{{what}}
+
+[private]
+bench-pull:
+    VARVE=$PWD/target/release VARVE_SPLIT=$PWD/tests/bench/split.sh \
+        TOOLS="${TOOLS:-varve varve_daemon varve_split ctr docker podman}" {{bench}}/pull.sh run
+
+[private]
+bench-store:
+    cargo run --release --locked --package varve-content-store --example store
+
+[private]
+bench-grpc:
+    cargo run --release --locked --package varve-content-store --example bulk
 
 # all that CI does
 ci:

@@ -47,7 +47,7 @@ YML
 OTEL_TRACES_EXPORTER=none docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
 pids+=($!)
 wait_for curl --fail --silent "http://$address/v2/"
-cargo run --quiet --release --locked --package varve-tests --bin push-demo -- "$address" demo/hello 1
+target/release/push-demo "$address" demo/hello 1
 image=$address/demo/hello:1
 
 say "dockerd, and the image varve"
