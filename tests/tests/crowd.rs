@@ -53,7 +53,9 @@ fn requests_for_blobs(registry: &Fake) -> BTreeMap<String, usize> {
 fn directories(varve: &Varve) -> Vec<u64> {
     let drivers = fs::read_dir(varve.root().join("snapshotters")).unwrap();
     let mut numbers: Vec<u64> = drivers
-        .flat_map(|driver| fs::read_dir(driver.unwrap().path().join("snapshots")).unwrap())
+        .map(|driver| driver.unwrap().path())
+        .filter(|driver| driver.is_dir())
+        .flat_map(|driver| fs::read_dir(driver.join("snapshots")).unwrap())
         .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
         .collect();
     numbers.sort_unstable();
