@@ -65,7 +65,8 @@ impl Follower {
         self.arrivals.borrow_and_update();
         if let Some(record) = self.store.held_by_any(&self.digest).await? {
             let (layout, digest, size) = (self.store.layout.clone(), self.digest, record.size);
-            let open = move || Opened::new(layout.open_blob(&digest, size)?, layout.blob(&digest));
+            let open =
+                move || Ok(Opened::new(layout.open_blob(&digest, size)?, layout.blob(&digest)));
             match blocking(open).await {
                 Ok(file) => {
                     self.source = Source::Blob { file: Arc::new(file), size };

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,16 +17,13 @@ use crate::store::Store;
 
 /// An open file.
 pub struct Opened {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
-    device: u64,
-    inode: u64,
 }
 
 impl Opened {
-    pub fn new(file: File, path: PathBuf) -> Result<Self> {
-        let facts = file.metadata().map_err(|error| at(&path, error))?;
-        Ok(Self { device: facts.dev(), inode: facts.ino(), file, path })
+    pub fn new(file: File, path: PathBuf) -> Self {
+        Self { file: Arc::new(file), path }
     }
 
     /// The ingest's file, which may have become the blob's this moment.
@@ -38,7 +35,7 @@ impl Opened {
         blocking(move || {
             let plain = |path: PathBuf| open_plain(&path).map(|file| (file, path));
             match plain(ingest.data()).or_else(|_| plain(store.layout.blob(&digest))) {
-                Ok((file, path)) => Self::new(file, path).map(Some),
+                Ok((file, path)) => Ok(Some(Self::new(file, path))),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(at(&ingest.data(), error)),
             }
@@ -58,9 +55,8 @@ impl Opened {
         .await
     }
 
-    /// Tells others to read it up to `end`.
+    /// Tells that it can be read up to `end`.
     pub fn extent(&self, end: u64) -> Extent {
-        let path = self.path.clone();
-        Extent { path, device: self.device, inode: self.inode, end }
+        Extent { file: Arc::clone(&self.file), path: self.path.clone(), end }
     }
 }

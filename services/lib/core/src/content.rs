@@ -6,6 +6,7 @@
 //! shared policy of containerd: to know a digest is enough to be given its bytes).
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -174,21 +175,22 @@ pub trait Follower: Send {
     /// begin anew. DeadlineExceeded where nothing moved for longer than the store's stall limit.
     async fn next(&mut self) -> Result<Option<Bytes>>;
 
-    /// As `next`, but tells where the next bytes stand and does not read them, for whoever sees the
-    /// same file. They count as given; the two may be mixed. Unimplemented where there is no file.
+    /// As `next`, but tells where the next bytes stand and does not read them: whoever reads them from
+    /// the file holds none in memory meanwhile. They count as given; the two may be mixed. Where the
+    /// ingest is truncated, what is read meanwhile may be anything: only the next call tells.
+    /// Unimplemented, and nothing counts as given, where there is no file.
     async fn next_extent(&mut self) -> Result<Option<Extent>> {
         Err(crate::Error::new(crate::Kind::Unimplemented, "these bytes are in no file"))
     }
 }
 
-/// How far a file can be read that holds the bytes of a digest from their start. It may be renamed
-/// meanwhile; who has opened it reads on.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// How far a file can be read that holds the bytes of a digest from their start.
+#[derive(Clone, Debug)]
 pub struct Extent {
+    /// Open for reading, and read by offset.
+    pub file: Arc<File>,
+    /// Where others find it. It may be renamed meanwhile.
     pub path: PathBuf,
-    /// What tells this file from another of that path.
-    pub device: u64,
-    pub inode: u64,
     /// Bytes that can be read, from the start; more each time.
     pub end: u64,
 }

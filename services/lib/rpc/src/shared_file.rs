@@ -17,12 +17,13 @@ static BOOT_ID: LazyLock<Option<String>> = LazyLock::new(|| {
 });
 
 /// The file of `extent` for others; `None` where it cannot be named.
-pub fn file(extent: &Extent) -> Option<wire::File> {
+pub fn name(extent: &Extent) -> Option<wire::File> {
+    let facts = extent.file.metadata().ok()?;
     Some(wire::File {
         path: extent.path.to_str()?.to_owned(),
         boot_id: BOOT_ID.clone()?,
-        device: extent.device,
-        inode: extent.inode,
+        device: facts.dev(),
+        inode: facts.ino(),
     })
 }
 
@@ -46,6 +47,8 @@ fn open_blocking(wire: &wire::File) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[tokio::test]
@@ -53,16 +56,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         std::fs::write(&path, "x").unwrap();
-        let facts = std::fs::metadata(&path).unwrap();
-        let extent = Extent { path, device: facts.dev(), inode: facts.ino(), end: 1 };
-        let named = file(&extent).unwrap();
+        let file = Arc::new(File::open(&path).unwrap());
+        let named = name(&Extent { file, path: path.clone(), end: 1 }).unwrap();
         assert!(open(named.clone()).await.is_some());
         let elsewhere = wire::File { boot_id: "another".into(), ..named.clone() };
         assert!(open(elsewhere).await.is_none());
         let other = wire::File { inode: named.inode + 1, ..named.clone() };
         assert!(open(other).await.is_none());
         let link = dir.path().join("link");
-        std::os::unix::fs::symlink(&extent.path, &link).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
         let linked = wire::File { path: link.to_str().unwrap().into(), ..named };
         assert!(open(linked).await.is_none());
     }

@@ -4,8 +4,8 @@
 
 mod kit;
 
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +30,7 @@ struct Filed {
 
 struct Steps {
     path: PathBuf,
+    file: Arc<File>,
     told: PathBuf,
     sent: Arc<AtomicUsize>,
     left: usize,
@@ -56,10 +57,9 @@ impl Follower for Steps {
         }
         let mut file = std::fs::OpenOptions::new().append(true).open(&self.path).unwrap();
         file.write_all(&vec![self.left as u8; STEP]).unwrap();
-        let facts = file.metadata().unwrap();
-        self.end = facts.len();
+        self.end = file.metadata().unwrap().len();
         let path = self.told.clone();
-        Ok(Some(Extent { path, device: facts.dev(), inode: facts.ino(), end: self.end }))
+        Ok(Some(Extent { file: self.file.clone(), path, end: self.end }))
     }
 }
 
@@ -95,7 +95,8 @@ impl Content for Filed {
     async fn follow(&self, _: &Scope, _: &Digest) -> Result<Box<dyn Follower>> {
         let (path, told, sent) = (self.path.clone(), self.told.clone(), self.sent.clone());
         std::fs::write(&path, b"").unwrap();
-        Ok(Box::new(Steps { path, told, sent, left: self.steps, end: 0 }))
+        let file = Arc::new(File::open(&path).unwrap());
+        Ok(Box::new(Steps { path, file, told, sent, left: self.steps, end: 0 }))
     }
 }
 
@@ -161,4 +162,31 @@ async fn who_reads_a_file_of_an_ingest_that_began_anew_is_told() {
     let (all, end) = drain(&subject).await;
     assert_eq!(all.len(), 2 * STEP);
     assert_eq!(end.unwrap_err().kind(), Kind::Aborted);
+}
+
+#[tokio::test]
+async fn extents_of_a_file_that_can_be_seen_are_told() {
+    let subject = start("a", "a", 3);
+    let digest = Digest::of(b"any");
+    let mut follower = subject.content.follow(&Scope::default(), &digest).await.unwrap();
+    let mut end = 0;
+    while let Some(extent) = follower.next_extent().await.unwrap() {
+        assert!(extent.end > end && extent.file.metadata().unwrap().len() >= extent.end);
+        end = extent.end;
+    }
+    assert_eq!(end, 3 * STEP as u64);
+}
+
+#[tokio::test]
+async fn asking_for_extents_of_bytes_that_are_sent_loses_none() {
+    let subject = start("a", "elsewhere", 2);
+    let digest = Digest::of(b"any");
+    let mut follower = subject.content.follow(&Scope::default(), &digest).await.unwrap();
+    let refusal = follower.next_extent().await.unwrap_err();
+    assert_eq!(refusal.kind(), Kind::Unimplemented);
+    let mut all = Vec::new();
+    while let Some(bytes) = follower.next().await.unwrap() {
+        all.extend_from_slice(&bytes);
+    }
+    assert!(all == wanted(2));
 }

@@ -1,17 +1,25 @@
 //! From a follower of the content store, which is async, to a reader for the thread that extracts.
+//!
+//! Where the bytes are in a file that can be seen from here only word of how far it goes passes
+//! between the two, and the thread reads them itself, into the buffer that it inflates from. Otherwise
+//! the bytes pass.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use varve_core::content::Follower;
+use varve_core::content::{Extent, Follower};
 use varve_core::{Error, Kind, Result};
 
-/// Chunks (of at most about 1 MiB) between the follower and the extraction.
-const CHUNKS: usize = 4;
+/// Messages (of at most about 1 MiB, where they carry bytes) between the follower and the extraction.
+const MESSAGES: usize = 4;
 
-enum Chunk {
+enum Message {
     Bytes(Bytes),
+    Extent(Extent),
     /// The whole was verified.
     End,
     Failed(Kind, String),
@@ -20,78 +28,169 @@ enum Chunk {
 /// What the extracting thread reads. It blocks in `read` until bytes come, and fails where the
 /// other end is dropped before the end.
 pub(super) struct Chunks {
-    from: Receiver<Chunk>,
-    current: Bytes,
+    from: Receiver<Message>,
+    current: Source,
     ended: bool,
 }
 
-/// Moves bytes from a follower to [`Chunks`].
-pub(super) struct Feed {
-    follower: Box<dyn Follower>,
-    first: Option<Bytes>,
-    to: Sender<Chunk>,
+/// What can be read without waiting.
+enum Source {
+    Bytes(Bytes),
+    File { file: Arc<File>, at: u64, end: u64 },
 }
 
-/// A feed that has its first bytes, so that what comes after need not wait for a download that has
-/// not begun.
-pub(super) async fn open(mut follower: Box<dyn Follower>) -> Result<(Feed, Chunks)> {
-    let first = follower.next().await?;
-    let (to, from) = channel(CHUNKS);
-    let chunks = Chunks { from, current: Bytes::new(), ended: false };
+/// Moves what a follower tells to [`Chunks`].
+pub(super) struct Feed {
+    follower: Following,
+    first: Option<Message>,
+    to: Sender<Message>,
+}
+
+struct Following {
+    follower: Box<dyn Follower>,
+    /// The bytes are in no file that can be seen from here.
+    sent: bool,
+}
+
+/// A feed that has word of its first bytes, so that what comes after need not wait for a download that
+/// has not begun.
+pub(super) async fn open(follower: Box<dyn Follower>) -> Result<(Feed, Chunks)> {
+    let mut follower = Following { follower, sent: false };
+    let first = Some(follower.next().await?);
+    let (to, from) = channel(MESSAGES);
+    let chunks = Chunks { from, current: Source::Bytes(Bytes::new()), ended: false };
     Ok((Feed { follower, first, to }, chunks))
+}
+
+impl Following {
+    async fn next(&mut self) -> Result<Message> {
+        if !self.sent {
+            match self.follower.next_extent().await {
+                Ok(extent) => return Ok(extent.map_or(Message::End, Message::Extent)),
+                Err(error) if error.kind() == Kind::Unimplemented => self.sent = true,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.follower.next().await?.map_or(Message::End, Message::Bytes))
+    }
 }
 
 impl Feed {
     /// Runs to the end of the follower: `Ok` says that every byte was there and had the digest.
     /// Where nobody reads any more it goes on to find that out.
     pub(super) async fn run(&mut self) -> Result<()> {
-        let mut next: Result<_> = Ok(self.first.take());
         loop {
-            match next {
-                Ok(Some(bytes)) => {
-                    let _ = self.to.send(Chunk::Bytes(bytes)).await;
-                }
-                Ok(None) => {
-                    let _ = self.to.send(Chunk::End).await;
-                    return Ok(());
-                }
-                Err(error) => {
-                    let _ = self.to.send(Chunk::Failed(error.kind(), error.chain())).await;
-                    return Err(error);
-                }
+            let next = match self.first.take() {
+                Some(first) => Ok(first),
+                None => self.follower.next().await,
+            };
+            let (message, end) = match next {
+                Ok(Message::End) => (Message::End, Some(Ok(()))),
+                Ok(message) => (message, None),
+                Err(error) => (Message::Failed(error.kind(), error.chain()), Some(Err(error))),
+            };
+            let _ = self.to.send(message).await;
+            if let Some(end) = end {
+                return end;
             }
-            next = self.follower.next().await;
         }
+    }
+}
+
+impl Source {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { at, end, .. } => end - at,
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
+        let buffer = &mut buffer[..len];
+        match self {
+            Self::Bytes(bytes) => bytes.copy_to_slice(buffer),
+            Self::File { file, at, .. } => {
+                let read = file.read_at(buffer, *at)?;
+                if read == 0 {
+                    // The follower is about to say so too.
+                    let anew = Error::aborted("the ingest that was followed began anew");
+                    return Err(io::Error::other(anew));
+                }
+                *at += read as u64;
+                return Ok(read);
+            }
+        }
+        Ok(len)
+    }
+}
+
+impl Chunks {
+    /// Waits for what comes next.
+    fn advance(&mut self) -> io::Result<()> {
+        match self.from.blocking_recv() {
+            Some(Message::Bytes(bytes)) => self.current = Source::Bytes(bytes),
+            Some(Message::Extent(extent)) => self.extend(extent),
+            Some(Message::End) => self.ended = true,
+            Some(Message::Failed(kind, why)) => {
+                return Err(io::Error::other(Error::new(kind, why)));
+            }
+            None => {
+                let gone = Error::new(Kind::Cancelled, "unpacking was cancelled");
+                return Err(io::Error::other(gone));
+            }
+        }
+        Ok(())
+    }
+
+    /// An extent counts from the start of the file, and reading goes on where it was.
+    fn extend(&mut self, extent: Extent) {
+        let Extent { file, end, .. } = extent;
+        let at = match &self.current {
+            Source::File { at, .. } => *at,
+            Source::Bytes(_) => 0,
+        };
+        self.current = Source::File { file, at, end };
     }
 }
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.ended {
-            match self.from.blocking_recv() {
-                Some(Chunk::Bytes(bytes)) => self.current = bytes,
-                Some(Chunk::End) => self.ended = true,
-                Some(Chunk::Failed(kind, why)) => {
-                    return Err(io::Error::other(Error::new(kind, why)));
-                }
-                None => {
-                    let gone = Error::new(Kind::Cancelled, "unpacking was cancelled");
-                    return Err(io::Error::other(gone));
-                }
-            }
+        while self.current.len() == 0 && !self.ended {
+            self.advance()?;
         }
-        let len = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..len]);
-        Ok(len)
+        match self.current.len() {
+            0 => Ok(0),
+            _ => self.current.read(buffer),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Write;
+
     use async_trait::async_trait;
 
+    use super::*;
+
+    /// Bytes that are sent.
     struct Script(Vec<Result<Option<Bytes>>>);
+
+    /// Ends of what can be read of a file.
+    struct Ends(Arc<File>, Vec<Result<Option<u64>>>);
+
+    #[async_trait]
+    impl Follower for Ends {
+        async fn next(&mut self) -> Result<Option<Bytes>> {
+            panic!("the file can be read")
+        }
+
+        async fn next_extent(&mut self) -> Result<Option<Extent>> {
+            let end = self.1.remove(0)?;
+            Ok(end.map(|end| Extent { file: self.0.clone(), path: "file".into(), end }))
+        }
+    }
 
     #[async_trait]
     impl Follower for Script {
@@ -101,7 +200,11 @@ mod tests {
     }
 
     async fn read(script: Vec<Result<Option<Bytes>>>) -> (Result<()>, io::Result<Vec<u8>>) {
-        let (mut feed, mut chunks) = open(Box::new(Script(script))).await.unwrap();
+        all_of(Box::new(Script(script))).await
+    }
+
+    async fn all_of(follower: Box<dyn Follower>) -> (Result<()>, io::Result<Vec<u8>>) {
+        let (mut feed, mut chunks) = open(follower).await.unwrap();
         let reader = tokio::task::spawn_blocking(move || {
             let mut all = Vec::new();
             chunks.read_to_end(&mut all).map(|_| all)
@@ -132,5 +235,30 @@ mod tests {
         drop(feed);
         let read = tokio::task::spawn_blocking(move || chunks.read(&mut [0; 8]));
         assert!(read.await.unwrap().is_err());
+    }
+
+    async fn read_file(
+        bytes: &[u8],
+        ends: Vec<Result<Option<u64>>>,
+    ) -> (Result<()>, io::Result<Vec<u8>>) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        all_of(Box::new(Ends(Arc::new(file), ends))).await
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_as_far_as_the_follower_says() {
+        let (fed, all) = read_file(b"abcdef", vec![Ok(Some(2)), Ok(Some(5)), Ok(None)]).await;
+        assert_eq!((fed.is_ok(), all.unwrap()), (true, b"abcde".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_shorter_than_the_follower_said_sends_the_reader_back() {
+        let cut = vec![Ok(Some(5)), Err(Error::aborted("truncated"))];
+        let (fed, all) = read_file(b"abc", cut).await;
+        assert_eq!(fed.unwrap_err().kind(), Kind::Aborted);
+        let error = all.unwrap_err();
+        let inner = error.get_ref().unwrap().downcast_ref::<Error>().unwrap();
+        assert_eq!(inner.kind(), Kind::Aborted);
     }
 }

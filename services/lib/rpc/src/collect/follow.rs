@@ -1,5 +1,8 @@
 //! The stream of one follower, served: each question is answered by what came next.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use futures_util::stream::try_unfold;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
@@ -10,7 +13,7 @@ use wire::{FollowRequest as Question, FollowResponse as Answer};
 
 use crate::channel::CHUNK;
 use crate::convert;
-use crate::shared_file::file;
+use crate::shared_file;
 use crate::status::to_status;
 
 struct Following {
@@ -19,8 +22,8 @@ struct Following {
     /// The first question has come with the digest.
     asked: bool,
     inline: bool,
-    /// Device and inode of the file that was named.
-    named: Option<(u64, u64)>,
+    /// The file that was named.
+    named: Option<Arc<File>>,
     /// Bytes that were more than one message carries.
     rest: bytes::Bytes,
 }
@@ -73,10 +76,10 @@ impl Following {
 
     /// Tells how far the file can be read, and which it is where that is news.
     fn name(&mut self, extent: &Extent) -> Answer {
-        let identity = (extent.device, extent.inode);
-        let news = self.named.replace(identity) != Some(identity);
+        let before = self.named.replace(Arc::clone(&extent.file));
+        let news = before.is_none_or(|before| !Arc::ptr_eq(&before, &extent.file));
         // One that cannot be named is one that the client cannot open: it asks again, inline.
-        let file = news.then(|| file(extent).unwrap_or_default());
+        let file = news.then(|| shared_file::name(extent).unwrap_or_default());
         Answer { file, readable: extent.end, ..Answer::default() }
     }
 }

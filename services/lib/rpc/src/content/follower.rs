@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
-use varve_core::content::{self};
-use varve_core::{Digest, Error, Result, Scope};
+use varve_core::content::{self, Extent};
+use varve_core::{Digest, Error, Kind, Result, Scope};
 use varve_proto::varve::content::v1::content_store_client::ContentStoreClient;
 use varve_proto::varve::content::v1::{FollowRequest, FollowResponse};
 
@@ -21,19 +22,18 @@ use crate::scope;
 use crate::shared_file;
 use crate::status::from_status;
 
-/// Most bytes of the first answer: a layer holds it while it waits for its turn.
-const FIRST: usize = 4 << 10;
-
 /// Follows one digest.
 pub struct Follower {
     client: ContentStoreClient<Channel>,
     scope: Scope,
     digest: Digest,
     stream: Stream,
-    file: Option<Arc<File>>,
+    file: Option<(PathBuf, Arc<File>)>,
     /// Bytes of the file that were given, and that can be read.
     at: u64,
     readable: u64,
+    /// Bytes that were sent, and not given yet.
+    sent: Bytes,
 }
 
 struct Stream {
@@ -52,14 +52,28 @@ impl Follower {
     ) -> Result<Self> {
         let stream = Stream::open(client.clone(), scope, digest, false).await?;
         let (scope, digest) = (scope.clone(), *digest);
-        Ok(Self { client, scope, digest, stream, file: None, at: 0, readable: 0 })
+        Ok(Self {
+            client,
+            scope,
+            digest,
+            stream,
+            file: None,
+            at: 0,
+            readable: 0,
+            sent: Bytes::new(),
+        })
+    }
+
+    /// The file, and how far it can be read.
+    fn extent(&self) -> Result<Extent> {
+        let (path, file) = self.file.clone().ok_or_else(|| Error::internal("no file was named"))?;
+        Ok(Extent { file, path, end: self.readable })
     }
 
     /// The next bytes of the file.
     async fn read(&mut self) -> Result<Bytes> {
-        let file = self.file.clone().ok_or_else(|| Error::internal("no file was named"))?;
-        let most = if self.at == 0 { FIRST } else { CHUNK };
-        let len = usize::try_from(self.readable - self.at).unwrap_or(most).min(most);
+        let Extent { file, .. } = self.extent()?;
+        let len = usize::try_from(self.readable - self.at).unwrap_or(CHUNK).min(CHUNK);
         let at = self.at;
         let read = tokio::task::spawn_blocking(move || {
             let mut bytes = vec![0; len];
@@ -78,33 +92,52 @@ impl Follower {
         Ok(bytes)
     }
 
-    /// Takes an answer; its bytes, if it has some.
-    async fn take(&mut self, answer: FollowResponse) -> Result<Option<Bytes>> {
+    /// Waits until there is more, in the file or sent; `false` at the end.
+    async fn more(&mut self) -> Result<bool> {
+        while self.sent.is_empty() && self.at >= self.readable {
+            let Some(answer) = self.stream.ask().await? else { return Ok(false) };
+            self.take(answer).await?;
+        }
+        Ok(true)
+    }
+
+    async fn take(&mut self, answer: FollowResponse) -> Result<()> {
         if let Some(file) = answer.file {
-            self.file = shared_file::open(file).await.map(Arc::new);
+            let path = PathBuf::from(&file.path);
+            self.file = shared_file::open(file).await.map(|file| (path, Arc::new(file)));
             if self.file.is_none() {
                 let client = self.client.clone();
                 self.stream = Stream::open(client, &self.scope, &self.digest, true).await?;
-                return Ok(None);
+                return Ok(());
             }
         }
         self.readable = self.readable.max(answer.readable);
-        Ok((!answer.bytes.is_empty()).then_some(answer.bytes))
+        self.sent = answer.bytes;
+        Ok(())
     }
 }
 
 #[async_trait]
 impl content::Follower for Follower {
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        loop {
-            if self.at < self.readable {
-                return self.read().await.map(Some);
-            }
-            let Some(answer) = self.stream.ask().await? else { return Ok(None) };
-            if let Some(bytes) = self.take(answer).await? {
-                return Ok(Some(bytes));
-            }
+        if !self.more().await? {
+            return Ok(None);
         }
+        if self.sent.is_empty() {
+            return self.read().await.map(Some);
+        }
+        Ok(Some(std::mem::take(&mut self.sent)))
+    }
+
+    async fn next_extent(&mut self) -> Result<Option<Extent>> {
+        if !self.more().await? {
+            return Ok(None);
+        }
+        if !self.sent.is_empty() {
+            return Err(Error::new(Kind::Unimplemented, "these bytes are in no file here"));
+        }
+        self.at = self.readable;
+        self.extent().map(Some)
     }
 }
 
