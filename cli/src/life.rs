@@ -33,6 +33,7 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn work(cli: Cli) -> Result<()> {
+    varve_rpc::process::spare_memory();
     log::init(&cli.global.log)?;
     let runtime = runtime()?;
     let result = runtime.block_on(live(cli));

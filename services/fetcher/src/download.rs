@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use varve_core::content::{Commit, Content, Writer};
 use varve_core::labels::{DISTRIBUTION_SOURCE, Labels};
 use varve_core::remotes::{Event, Fetched, Progress, Remote, ingest_ref};
@@ -122,12 +122,14 @@ impl Download<'_> {
             writer.truncate(0).await?;
             fetched.resumed_at = 0;
         }
-        let mut batch = BytesMut::with_capacity(self.batch);
+        // What has come and did not fit the batch before.
+        let mut rest = Bytes::new();
         loop {
-            let chunk = self.gather(&mut stream, &mut batch).await;
+            let mut batch = BytesMut::with_capacity(self.batch);
+            let chunk = self.gather(&mut stream, &mut rest, &mut batch).await;
             let came = batch.len() as u64;
             if came > 0 {
-                writer.write(batch.split().freeze()).await?;
+                writer.write(batch.freeze()).await?;
                 fetched.downloaded += came;
                 let at = writer.status().offset;
                 budget.reached(at);
@@ -136,17 +138,27 @@ impl Download<'_> {
             if !chunk? {
                 return Ok(());
             }
-            batch.reserve(self.batch);
         }
     }
 
     /// Fills `batch`; `false` at the end of the stream. What came before a failure is in `batch`.
-    async fn gather(&self, stream: &mut BlobStream, batch: &mut BytesMut) -> Result<bool, Wrong> {
+    ///
+    /// Copied, so that the connection has its buffer back and needs no other.
+    async fn gather(
+        &self,
+        stream: &mut BlobStream,
+        rest: &mut Bytes,
+        batch: &mut BytesMut,
+    ) -> Result<bool, Wrong> {
         while batch.len() < self.batch {
-            match stream.chunk().await.map_err(Wrong::Stream)? {
-                Some(chunk) => batch.extend_from_slice(&chunk),
-                None => return Ok(false),
+            if rest.is_empty() {
+                match stream.chunk().await.map_err(Wrong::Stream)? {
+                    Some(chunk) => *rest = chunk,
+                    None => return Ok(false),
+                }
             }
+            let len = rest.len().min(self.batch - batch.len());
+            batch.extend_from_slice(&rest.split_to(len));
         }
         Ok(true)
     }

@@ -16,7 +16,7 @@ use crate::layout::at;
 use crate::records::blocking;
 
 /// Bytes in flight between a writer and its thread, at most.
-const IN_FLIGHT: usize = 1 << 20;
+const IN_FLIGHT: usize = 512 << 10;
 
 /// The way to the thread.
 pub struct Channel {

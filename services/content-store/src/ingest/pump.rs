@@ -15,7 +15,7 @@ use super::channel::rehash;
 use crate::layout::at;
 
 /// Bytes taken at once.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 256 << 10;
 const SLICES: usize = 256;
 
 /// What a writer asks of its thread; in the order in which it asks.

@@ -27,7 +27,7 @@ use crate::status::from_status;
 
 /// Messages that were not answered yet, and their bytes, at most.
 const IN_FLIGHT: usize = 32;
-const BYTES_IN_FLIGHT: usize = 1 << 20;
+const BYTES_IN_FLIGHT: usize = 512 << 10;
 /// A write of no more bytes is waited for.
 const SHORT: usize = 4 << 10;
 /// How long a dropped writer's stream may take to end.
