@@ -31,6 +31,11 @@ impl Image {
         self.document.config.digest
     }
 
+    /// What the name points to: the outermost index, or the manifest.
+    pub fn target(&self) -> &Descriptor {
+        self.indexes.first().map_or(&self.manifest, |(index, _)| index)
+    }
+
     /// The snapshot that holds the whole tree; `None` for an image without layers.
     pub fn top(&self) -> Option<ChainId> {
         self.layers.last().map(Layer::chain_id)

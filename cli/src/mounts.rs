@@ -1,13 +1,15 @@
 //! The mounts of `varve mount`: each is a view of an image's tree with a record of its directory and
-//! boot, found again by the directory.
+//! boot, found again by the directory; and a lease of the same name and labels on the image's target,
+//! by which the content store knows that the image is in use.
 
 use std::path::{Path, PathBuf};
 
 use varve_core::labels::{GC_ROOT, MOUNT_BOOT, MOUNT_TARGET};
+use varve_core::leases::{Leases, Resource};
 use varve_core::snapshots::NewSnapshot;
-use varve_core::{ChainId, Error, Labels, Mount, Result, Scope};
+use varve_core::{Error, Labels, Mount, Result, ResultExt, Scope};
 
-use crate::process;
+use crate::image::Image;
 use crate::services::{Services, Snapshotter};
 
 /// A view that is, or is about to be, mounted.
@@ -19,30 +21,63 @@ pub struct Mounted {
 }
 
 impl Mounted {
-    /// Makes the view, kept from collection until it is removed, and answers how to mount it.
+    /// Makes the lease and then the view, kept from collection until it is removed, and answers how to
+    /// mount it.
     pub async fn make(
+        leases: &dyn Leases,
         snapshotter: Snapshotter,
         scope: &Scope,
-        top: Option<ChainId>,
+        image: &Image,
         target: &Path,
     ) -> Result<(Self, Vec<Mount>)> {
         let now = varve_core::time::now();
-        let labels = Labels::from([
+        let mut labels = Labels::from([
             (MOUNT_TARGET.to_owned(), text(target)?),
-            (MOUNT_BOOT.to_owned(), process::boot_id()?),
-            (GC_ROOT.to_owned(), now.to_string()),
+            (MOUNT_BOOT.to_owned(), varve_core::boot_id()?),
         ]);
         let key = format!("varve-mount-{}-{}", std::process::id(), now.as_nanosecond());
-        let parent = top.map(|top| top.to_string());
-        let view = NewSnapshot { key: key.clone(), parent, labels };
-        let mounts = snapshotter.snapshots.view(scope, view).await?;
-        Ok((Self { snapshotter, scope: scope.clone(), key, target: target.to_owned() }, mounts))
+        leases.create(scope, &key, &labels).await?;
+        let mounted = Self { snapshotter, scope: scope.clone(), key, target: target.to_owned() };
+        labels.insert(GC_ROOT.to_owned(), now.to_string());
+        match mounted.view(leases, image, labels).await {
+            Ok(mounts) => Ok((mounted, mounts)),
+            Err(error) => {
+                leases.delete(scope, &mounted.key).await?;
+                Err(error)
+            }
+        }
     }
 
-    /// Removes the view.
-    pub async fn remove(&self) -> Result<()> {
-        self.snapshotter.snapshots.remove(&self.scope, &self.key).await
+    async fn view(&self, leases: &dyn Leases, image: &Image, labels: Labels) -> Result<Vec<Mount>> {
+        let held = Resource::content(&image.target().digest);
+        leases.add_resource(&self.scope, &self.key, &held).await?;
+        let parent = image.top().map(|top| top.to_string());
+        let view = NewSnapshot { key: self.key.clone(), parent, labels };
+        self.snapshotter.snapshots.view(&self.scope, view).await
     }
+
+    /// Removes the view and the lease.
+    pub async fn remove(&self, leases: &dyn Leases) -> Result<()> {
+        self.snapshotter.snapshots.remove(&self.scope, &self.key).await?;
+        // One that an older varve mounted has none.
+        leases.delete(&self.scope, &self.key).await.found().map(drop)
+    }
+}
+
+/// Ends the leases of a mount on `target` that never came to be. Answers whether there were any.
+pub async fn forget(services: &Services, target: &Path) -> Result<bool> {
+    let target = text(target)?;
+    let mut any = false;
+    for (namespace, _) in services.namespaces.list().await? {
+        let scope = Scope::of(namespace);
+        for lease in services.leases.list(&scope, &[]).await? {
+            if lease.labels.get(MOUNT_TARGET) == Some(&target) {
+                services.leases.delete(&scope, &lease.id).await.found()?;
+                any = true;
+            }
+        }
+    }
+    Ok(any)
 }
 
 /// What is recorded as mounted on `target`, in any namespace, the latest first.

@@ -5,14 +5,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use varve_core::{Error, Result};
-
-/// This boot of the machine: mounts and processes do not outlive it.
-pub fn boot_id() -> Result<String> {
-    const PATH: &str = "/proc/sys/kernel/random/boot_id";
-    let id = fs::read_to_string(PATH).map_err(|error| Error::io(PATH, error))?;
-    Ok(id.trim().to_owned())
-}
+use varve_core::{Error, Result, boot_id};
 
 /// `boot/pid namespace/pid/start` of this process.
 pub fn identity() -> Result<String> {

@@ -104,12 +104,14 @@ async fn mount(
     image: &Image,
     target: &Path,
 ) -> Result<Mounted> {
-    let (mounted, mounts) = Mounted::make(snapshotter, &session.scope, image.top(), target).await?;
+    let leases = &*session.services.leases;
+    let (mounted, mounts) =
+        Mounted::make(leases, snapshotter, &session.scope, image, target).await?;
     let at = target.to_owned();
     let done = tokio::task::spawn_blocking(move || mounting::mount(&mounts, &at)).await;
     let done = done.map_err(|error| Error::internal("mounting").with_source(error)).flatten();
     if let Err(error) = done {
-        mounted.remove().await?;
+        mounted.remove(leases).await?;
         return Err(error);
     }
     Ok(mounted)

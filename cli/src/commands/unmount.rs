@@ -29,12 +29,18 @@ impl Unmount {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
         let target = path(&self.dir)?;
         let mounted = mounts::on(&session.services, &target).await?;
-        let Some(mounted) = mounted.first() else {
-            let message = format!("{}: no image is mounted there by varve", target.display());
-            return Err(Error::not_found(message).into());
-        };
-        unmount(&target).await?;
-        mounted.remove().await?;
+        match mounted.first() {
+            Some(mounted) => {
+                unmount(&target).await?;
+                mounted.remove(&*session.services.leases).await?;
+            }
+            // What a kill -9 of `varve mount` may leave.
+            None if mounts::forget(&session.services, &target).await? => {}
+            None => {
+                let message = format!("{}: no image is mounted there by varve", target.display());
+                return Err(Error::not_found(message).into());
+            }
+        }
         let target = target.display().to_string();
         session.output.lines(&[], &Done { target })
     }

@@ -1,7 +1,9 @@
 //! The images trait on the store: names that point to content.
 
+mod removal;
+
 use async_trait::async_trait;
-use varve_core::images::{Image, Images, Record};
+use varve_core::images::{self, Image, Images, Record, Removal, Removed};
 use varve_core::{
     Descriptor, Error, Filter, Labels, Mask, Namespace, Result, Scope, Timestamp, labels,
 };
@@ -76,6 +78,15 @@ impl Images for ContentStore {
             self.store.settled_labels(&scope.namespace, labels).await;
         }
         Ok(before)
+    }
+
+    async fn remove(&self, scope: &Scope, removal: Removal) -> Result<Removed> {
+        let noun = noun_of(scope, &removal.name)?;
+        self.change(move |change| {
+            let removed = removal::remove(change, &noun, removal.force)?;
+            Ok((removed, index::bump(change, &noun.namespace)?))
+        })
+        .await
     }
 }
 
@@ -153,9 +164,9 @@ fn point(
     save(change, noun, &image)
 }
 
-/// Leaves a dangling record where nothing names the image any longer.
-fn keep(change: &mut Change<'_>, noun: &Noun, old: &Image) -> Result<()> {
-    if is_named(change, &noun.namespace, &old.target.digest)? {
+/// Leaves a dangling record, with the image's labels, where nothing names the image any longer.
+pub fn keep(change: &mut Change<'_>, noun: &Noun, old: &Image) -> Result<()> {
+    if !edges::owners(change, &noun.namespace, &old.target.digest, Sort::Image)?.is_empty() {
         return Ok(());
     }
     let dangling = dangling(&noun.namespace, &old.target);
@@ -163,26 +174,16 @@ fn keep(change: &mut Change<'_>, noun: &Noun, old: &Image) -> Result<()> {
     save(change, &dangling, &Image { updated_at: varve_core::time::now(), ..kept })
 }
 
-/// Whether an image's target is `digest`: its edge has no label.
-fn is_named(
-    change: &Change<'_>,
-    namespace: &Namespace,
-    digest: &varve_core::Digest,
-) -> Result<bool> {
-    let edges = change.scan(&edges::image_prefix(namespace, digest))?;
-    Ok(edges.iter().any(|(key, _)| key.ends_with(b"\0")))
-}
-
 fn dangling(namespace: &Namespace, target: &Descriptor) -> Noun {
-    Noun::new(Sort::Image, namespace, format!("{}{}", labels::DANGLING, target.digest))
+    Noun::new(Sort::Image, namespace, images::dangling(&target.digest))
 }
 
-fn noun_of(scope: &Scope, name: &str) -> Result<Noun> {
+pub fn noun_of(scope: &Scope, name: &str) -> Result<Noun> {
     noun::check_name("image", name)?;
     Ok(Noun::new(Sort::Image, &scope.namespace, name))
 }
 
-fn missing(noun: &Noun) -> Error {
+pub fn missing(noun: &Noun) -> Error {
     Error::not_found(format!("image {}: not found", noun.name))
 }
 
@@ -192,7 +193,7 @@ pub fn list(view: &impl View, namespace: &Namespace) -> Result<Vec<Image>> {
     all.map(|(name, stored)| image(&Noun::new(Sort::Image, namespace, name), stored)).collect()
 }
 
-fn load(view: &impl View, noun: &Noun) -> Result<Option<Image>> {
+pub fn load(view: &impl View, noun: &Noun) -> Result<Option<Image>> {
     noun.load(view)?.map(|stored| image(noun, stored)).transpose()
 }
 

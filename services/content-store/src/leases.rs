@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use varve_core::labels::GC_EXPIRE;
+use varve_core::labels::{GC_EXPIRE, MOUNT_BOOT};
 use varve_core::leases::{Lease, Leases, Resource};
 use varve_core::scope::check_identifier;
 use varve_core::{Error, Filter, Labels, Result, Scope, Timestamp, labels};
 
 use crate::ContentStore;
-use crate::records::{Change, Noun, Sort, Stored, noun, values};
+use crate::records::{Change, Noun, Records, Sort, Stored, noun, values};
 
 #[async_trait]
 impl Leases for ContentStore {
@@ -102,6 +102,21 @@ impl Leases for ContentStore {
             self.store.records.read(move |db| noun.load(db)?.ok_or_else(|| missing(&noun)));
         Ok(stored.await?.resources)
     }
+}
+
+/// Drops the leases of mounts that another boot had. Blocks.
+pub fn drop_stale_mounts(records: &Records, boot: &str) -> Result<()> {
+    let mounted = |stored: &Stored| stored.labels.get(MOUNT_BOOT).is_some_and(|id| id != boot);
+    let stale: Vec<Noun> = noun::list_all(records.db(), Sort::Lease)?
+        .into_iter()
+        .filter_map(|(noun, stored)| mounted(&stored).then_some(noun))
+        .collect();
+    if stale.is_empty() {
+        return Ok(());
+    }
+    records.write_blocking(move |change| {
+        stale.iter().try_for_each(|noun| noun.remove(change).map(drop))
+    })
 }
 
 /// When a lease ends; `None` for never, as containerd takes a time that it cannot read.

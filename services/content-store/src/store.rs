@@ -57,6 +57,7 @@ impl Store {
             config,
         };
         store.rebuild_if_lost(&recovery)?;
+        crate::leases::drop_stale_mounts(&store.records, &varve_core::boot_id()?)?;
         containers::body::sweep(&store.layout, &store.records)?;
         store.project_if_behind()?;
         Ok(store)

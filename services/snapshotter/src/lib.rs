@@ -9,7 +9,6 @@
 mod announced;
 pub mod apply;
 mod attend;
-mod boot;
 mod config;
 mod contract;
 mod differ;

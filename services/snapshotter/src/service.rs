@@ -21,7 +21,7 @@ use crate::mounting::{self, Detached};
 use crate::places::Places;
 use crate::sync::Syncer;
 use crate::unpack::Flights;
-use crate::{boot, recover, sync, tree};
+use crate::{recover, sync, tree};
 
 /// A snapshotter, trait by trait, whatever its driver. Clones are the same one.
 #[derive(Clone)]
@@ -109,7 +109,7 @@ impl<D: Driver> Snapshotter<D> {
         let options = varve_meta::Options { name: "snapshots", ..varve_meta::Options::default() };
         let (db, recovery) = Db::open(&config.root.join("meta"), options)?;
         driver.check(&config.root)?;
-        let boot = config.boot_id.clone().map_or_else(boot::current, Ok)?;
+        let boot = config.boot_id.clone().map_or_else(varve_core::boot_id, Ok)?;
         let above = db.dirs()?.into_iter().map(|(id, _)| id.0).max().unwrap_or(0);
         let places = Arc::new(Places::open(&config.root, above)?);
         recover::recover(&db, &places, &boot, recovery.must_rebuild())?;

@@ -10,7 +10,7 @@ use varve_core::leases::Resource;
 use varve_core::{Digest, Namespace, Result};
 
 use super::noun::{Noun, Sort, Stored, short};
-use super::{Change, values};
+use super::{Change, View, values};
 
 /// What an edge leads to, in its owner's namespace.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -141,7 +141,28 @@ pub fn prefix(namespace: &Namespace, digest: &Digest) -> Vec<u8> {
 
 /// The prefix of the edges from images whose target is the digest or whose labels refer to it.
 pub fn image_prefix(namespace: &Namespace, digest: &Digest) -> Vec<u8> {
-    format!("edge/{namespace}/{digest}/image\0").into_bytes()
+    owner_prefix(namespace, digest, Sort::Image)
+}
+
+fn owner_prefix(namespace: &Namespace, digest: &Digest, sort: Sort) -> Vec<u8> {
+    format!("edge/{namespace}/{digest}/{}\0", sort.as_str()).into_bytes()
+}
+
+/// The names of the nouns of one sort that refer to the digest without a label: images whose target
+/// it is, leases that hold it.
+pub fn owners(
+    view: &impl View,
+    namespace: &Namespace,
+    digest: &Digest,
+    sort: Sort,
+) -> Result<Vec<String>> {
+    let prefix = owner_prefix(namespace, digest, sort);
+    let edges = view.scan(&prefix)?.into_iter();
+    let owner = |(key, _): (Vec<u8>, _)| {
+        let name = key[prefix.len()..].strip_suffix(b"\0")?;
+        (!name.contains(&0)).then(|| String::from_utf8_lossy(name).into_owned())
+    };
+    Ok(edges.filter_map(owner).collect())
 }
 
 /// That a namespace has a blob: `holder/<digest>/<namespace>`.

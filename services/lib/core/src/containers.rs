@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::filter::Fields;
-use crate::labels::Labels;
+use crate::labels::{IMAGE, Labels};
 use crate::mask::Mask;
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -59,7 +60,21 @@ pub struct Container {
     pub extensions: BTreeMap<String, Any>,
 }
 
+/// Whether a container with this image and these labels was made of the image `name` at `target`.
+/// By its label, where it has one; else its image must be that name, or the digest.
+pub fn is_of(image: &str, labels: &Labels, name: &str, target: &Digest) -> bool {
+    match labels.get(IMAGE) {
+        Some(digest) => *digest == target.to_string(),
+        None => image == name || image == target.to_string(),
+    }
+}
+
 impl Container {
+    /// See [`is_of`].
+    pub fn is_of(&self, name: &str, target: &Digest) -> bool {
+        is_of(&self.image, &self.labels, name, target)
+    }
+
     /// Takes from `new` what `mask` names, but for labels, which have a rule of their own
     /// ([`Mask::apply_labels`]).
     pub fn replace(&mut self, new: &Self, mask: &Mask) {

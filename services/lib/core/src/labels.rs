@@ -22,9 +22,11 @@ pub const GC_FLAT: &str = "containerd.io/gc.flat";
 pub const UNCOMPRESSED: &str = "containerd.io/uncompressed";
 /// Prefix: `containerd.io/distribution.source.<host>` = repositories, comma-separated.
 pub const DISTRIBUTION_SOURCE: &str = "containerd.io/distribution.source.";
-/// On a snapshot made for `varve mount`: the directory it is mounted on.
+/// On a container that was made of an image: the digest of the image's target, as names move.
+pub const IMAGE: &str = "varve.image";
+/// On a snapshot and a lease made for `varve mount`: the directory it is mounted on.
 pub const MOUNT_TARGET: &str = "varve.mount.target";
-/// On a snapshot made for `varve mount`: the boot it was mounted in.
+/// On a snapshot and a lease made for `varve mount`: the boot it was mounted in.
 pub const MOUNT_BOOT: &str = "varve.mount.boot-id";
 
 /// Prefix of the name that keeps an image whose last tag has moved away.

@@ -5,6 +5,7 @@
 //! Behind the feature `testsuite` stand the contract that every implementation must pass
 //! (`testsuite::contract`) and implementations in memory (`testsuite::memory`).
 
+pub mod boot;
 pub mod collect;
 pub mod containers;
 pub mod content;
@@ -30,6 +31,7 @@ pub mod testsuite;
 pub mod time;
 pub mod unpack;
 
+pub use boot::boot_id;
 pub use digest::{ChainId, DiffId, Digest, Hasher};
 pub use error::{Error, Kind, Result, ResultExt};
 pub use filter::Filter;

@@ -11,10 +11,7 @@ use varve_core::content::Extent;
 use varve_proto::varve::content::v1 as wire;
 
 /// Device and inode numbers mean nothing on another machine, nor after another boot.
-static BOOT_ID: LazyLock<Option<String>> = LazyLock::new(|| {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned())
-});
+static BOOT_ID: LazyLock<Option<String>> = LazyLock::new(|| varve_core::boot_id().ok());
 
 /// The file of `extent` for others; `None` where it cannot be named.
 pub fn name(extent: &Extent) -> Option<wire::File> {

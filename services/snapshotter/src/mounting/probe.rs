@@ -10,7 +10,7 @@ use rustix::fs::{FileType, Mode, XattrFlags, makedev};
 use varve_core::{Error, Mount, Result};
 
 use super::detached;
-use crate::{boot, tree};
+use crate::tree;
 
 const PREFIX: &str = ".probe-";
 /// Says for which kernel and which rights it was seen to work: nothing else can change the answer.
@@ -46,7 +46,7 @@ pub fn probe(root: &Path) -> Result<()> {
 
 /// This boot, this user namespace, and what this process may do in it.
 fn rights() -> Option<String> {
-    let boot = boot::current().ok()?;
+    let boot = varve_core::boot_id().ok()?;
     let users = fs::metadata("/proc/self/ns/user").ok()?.ino();
     let may = rustix::thread::capabilities(None).ok()?.effective.bits();
     Some(format!("{boot} {users} {may:x}\n"))

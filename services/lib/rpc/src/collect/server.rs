@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use varve_core::collect::Collector;
 use varve_core::content::Content;
-use varve_core::images::{Images, Record};
+use varve_core::images::{Images, Record, Removal};
 use varve_core::leases::Leases;
 use varve_core::scope::check_identifier;
 use varve_core::{Digest, Error, Labels, Result};
@@ -115,6 +115,15 @@ impl Wire for Server {
         let record = from_record(request.into_inner()).map_err(to_status)?;
         let before = self.images.record(&scope, record).await.map_err(to_status)?;
         Ok(Response::new(wire::RecordResponse { before: before.as_ref().map(image) }))
+    }
+
+    async fn remove(&self, request: Request<wire::RemoveRequest>) -> Answer<wire::RemoveResponse> {
+        let scope = scope::of(&request)?;
+        let wire::RemoveRequest { name, force } = request.into_inner();
+        let removed = self.images.remove(&scope, Removal { name, force }).await;
+        let removed = removed.map_err(to_status)?;
+        let image = Some(image(&removed.image));
+        Ok(Response::new(wire::RemoveResponse { image, left: removed.left }))
     }
 
     async fn renew(&self, request: Request<wire::RenewRequest>) -> Answer<wire::RenewResponse> {

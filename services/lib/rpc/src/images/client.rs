@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use tonic::transport::Channel;
-use varve_core::images::{Image, Images, Record};
+use varve_core::images::{Image, Images, Record, Removal, Removed};
 use varve_core::{Digest, Labels, Mask, Result, Scope};
 use varve_proto::containerd::services::images::v1 as wire;
 use varve_proto::containerd::services::images::v1::images_client::ImagesClient;
@@ -78,6 +78,13 @@ impl Images for Client {
         let answer = self.store.clone().record(scope::request(scope, request)).await;
         let before = answer.map_err(from_status)?.into_inner().before;
         before.map(|image| from_image(Some(image))).transpose()
+    }
+
+    async fn remove(&self, scope: &Scope, removal: Removal) -> Result<Removed> {
+        let Removal { name, force } = removal;
+        let request = scope::request(scope, own::RemoveRequest { name, force });
+        let answer = self.store.clone().remove(request).await.map_err(from_status)?.into_inner();
+        Ok(Removed { image: from_image(answer.image)?, left: answer.left })
     }
 }
 

@@ -1,11 +1,14 @@
 //! Images: names that point to content, and what becomes of an image whose name has moved.
 
 use super::Services;
+use super::containers::plain;
 use super::kit::{between, blob, filters, labels, mask, refused, room, some};
+use crate::containers::Container;
 use crate::digest::Digest;
 use crate::error::Kind;
-use crate::images::{Image, Record};
-use crate::labels::DANGLING;
+use crate::images::{Image, Record, Removal, dangling};
+use crate::labels::{DANGLING, IMAGE, MOUNT_TARGET};
+use crate::leases::Resource;
 use crate::mask::Mask;
 use crate::oci::{Descriptor, MediaType};
 use crate::scope::Scope;
@@ -36,6 +39,11 @@ macro_rules! images_contract {
                 a_moved_name_leaves_its_image_dangling,
                 an_image_with_another_name_does_not_dangle,
                 an_image_that_is_named_again_dangles_no_more,
+                a_name_that_nobody_uses_is_removed,
+                an_image_that_a_container_is_of_keeps_its_last_name,
+                a_mounted_image_keeps_its_last_name,
+                force_takes_the_name_and_leaves_the_image,
+                a_container_is_of_the_image_that_its_label_names,
             ]
         );
     };
@@ -256,4 +264,94 @@ pub async fn an_image_that_is_named_again_dangles_no_more(s: &Services) {
         s.images.record(&scope, record("i", target)).await.unwrap();
     }
     assert_eq!(names(s, &scope).await, ["i".to_owned(), format!("{DANGLING}{}", new.digest)]);
+}
+
+fn removal(name: &str) -> Removal {
+    Removal { name: name.to_owned(), force: false }
+}
+
+async fn contain(s: &Services, scope: &Scope, id: &str, image: &str, pairs: &[(&str, &str)]) {
+    let labels = labels(pairs);
+    let container = Container { labels, image: image.to_owned(), ..plain(id) };
+    s.containers.create(scope, &container).await.unwrap();
+}
+
+pub async fn a_name_that_nobody_uses_is_removed(s: &Services) {
+    let scope = room();
+    let target = here(s, &scope).await;
+    for name in ["a", "b", "c"] {
+        s.images.record(&scope, record(name, &target)).await.unwrap();
+    }
+    // Its other names keep what is of the one that goes.
+    contain(s, &scope, "one", "b", &[]).await;
+    let removed = s.images.remove(&scope, removal("b")).await.unwrap();
+    assert_eq!((removed.image.name.as_str(), &removed.image.target), ("b", &target));
+    assert_eq!(removed.left, ["a", "c"]);
+    assert_eq!(names(s, &scope).await, ["a", "c"]);
+    for (name, left) in [("a", vec!["c"]), ("c", vec![])] {
+        assert_eq!(s.images.remove(&scope, removal(name)).await.unwrap().left, left);
+    }
+    refused(s.images.remove(&scope, removal("c")).await, Kind::NotFound);
+}
+
+pub async fn an_image_that_a_container_is_of_keeps_its_last_name(s: &Services) {
+    let scope = room();
+    let target = here(s, &scope).await;
+    for (id, name, image) in [("one", "i", "i".to_owned()), ("two", "j", target.digest.to_string())]
+    {
+        s.images.record(&scope, record(name, &target)).await.unwrap();
+        contain(s, &scope, id, &image, &[]).await;
+        let error = s.images.remove(&scope, removal(name)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::FailedPrecondition);
+        assert!(error.message().contains(&format!("container {id}")), "{}", error.message());
+        assert_eq!(s.images.get(&scope, name).await.unwrap().target, target);
+        s.containers.delete(&scope, id).await.unwrap();
+        s.images.remove(&scope, removal(name)).await.unwrap();
+    }
+    assert!(names(s, &scope).await.is_empty());
+}
+
+pub async fn a_mounted_image_keeps_its_last_name(s: &Services) {
+    let scope = room();
+    let target = here(s, &scope).await;
+    s.images.record(&scope, record("i", &target)).await.unwrap();
+    let held = Resource::content(&target.digest);
+    for (id, pairs) in [("pull", vec![]), ("mount", vec![(MOUNT_TARGET, "/mnt/there")])] {
+        s.leases.create(&scope, id, &labels(&pairs)).await.unwrap();
+        s.leases.add_resource(&scope, id, &held).await.unwrap();
+    }
+    let error = s.images.remove(&scope, removal("i")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::FailedPrecondition);
+    assert!(error.message().contains("/mnt/there"), "{}", error.message());
+    s.leases.delete(&scope, "mount").await.unwrap();
+    // A lease that is no mount's uses nothing.
+    s.images.remove(&scope, removal("i")).await.unwrap();
+}
+
+pub async fn force_takes_the_name_and_leaves_the_image(s: &Services) {
+    let scope = room();
+    let target = here(s, &scope).await;
+    s.images.record(&scope, record("i", &target)).await.unwrap();
+    contain(s, &scope, "one", "x", &[(IMAGE, &target.digest.to_string())]).await;
+    let force = |name: &str| Removal { force: true, ..removal(name) };
+    let dangling = dangling(&target.digest);
+    let removed = s.images.remove(&scope, force("i")).await.unwrap();
+    assert_eq!(removed.left, [dangling.as_str()]);
+    assert_eq!(names(s, &scope).await, [dangling.as_str()]);
+    assert_eq!(s.images.get(&scope, &dangling).await.unwrap().target, target);
+    refused(s.images.remove(&scope, force(&dangling)).await, Kind::FailedPrecondition);
+    s.containers.delete(&scope, "one").await.unwrap();
+    assert!(s.images.remove(&scope, removal(&dangling)).await.unwrap().left.is_empty());
+}
+
+pub async fn a_container_is_of_the_image_that_its_label_names(s: &Services) {
+    let scope = room();
+    let (old, new) = (here(s, &scope).await, here(s, &scope).await);
+    s.images.record(&scope, record("i", &old)).await.unwrap();
+    contain(s, &scope, "one", "i", &[(IMAGE, &old.digest.to_string())]).await;
+    s.images.record(&scope, record("i", &new)).await.unwrap();
+    s.images.remove(&scope, removal("i")).await.unwrap();
+    let dangling = dangling(&old.digest);
+    refused(s.images.remove(&scope, removal(&dangling)).await, Kind::FailedPrecondition);
+    assert_eq!(names(s, &scope).await, [dangling]);
 }

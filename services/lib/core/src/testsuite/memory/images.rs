@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use super::content::pick;
 use super::state::{Room, State};
 use super::store::Store;
-use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::images::{Image, Images, Record};
-use crate::labels::{self, DANGLING};
+use crate::images::{Image, Images, Record, Removal, Removed, User, dangling, in_use};
+use crate::labels;
+use crate::leases::Resource;
 use crate::mask::Mask;
 use crate::scope::Scope;
 use crate::time;
@@ -70,6 +70,26 @@ impl Images for Store {
         }
         Ok(room.point(record))
     }
+
+    async fn remove(&self, scope: &Scope, removal: Removal) -> Result<Removed> {
+        let Removal { name, force } = removal;
+        let mut state = self.lock();
+        let image = state.image(scope, &name)?.clone();
+        let room = state.room(scope);
+        let users = match room.others(&image).next() {
+            Some(_) => Vec::new(),
+            None => room.users(&image),
+        };
+        if !users.is_empty() && (!force || name == dangling(&image.target.digest)) {
+            return Err(in_use(&name, &users));
+        }
+        room.images.remove(&name);
+        if !users.is_empty() {
+            room.keep(&image);
+        }
+        let left = room.others(&image).map(|other| other.name.clone()).collect();
+        Ok(Removed { image, left })
+    }
 }
 
 impl State {
@@ -92,6 +112,22 @@ fn check(state: &State, scope: &Scope, record: &Record) -> Result<()> {
 }
 
 impl Room {
+    /// The images of the same target.
+    fn others<'a>(&'a self, image: &'a Image) -> impl Iterator<Item = &'a Image> {
+        let same =
+            |other: &&Image| other.target.digest == image.target.digest && other.name != image.name;
+        self.images.values().filter(same)
+    }
+
+    fn users(&self, image: &Image) -> Vec<User> {
+        let digest = &image.target.digest;
+        let containers = self.containers.values().filter(|one| one.is_of(&image.name, digest));
+        let containers = containers.map(|one| User::Container(one.id.clone()));
+        let held = Resource::content(digest);
+        let leases = self.leases.values().filter(|lease| lease.resources.contains(&held));
+        containers.chain(leases.filter_map(|held| User::of_lease(&held.lease.labels))).collect()
+    }
+
     /// Points a name to its target and keeps what it pointed to before.
     fn point(&mut self, record: Record) -> Option<Image> {
         let before = self.images.remove(&record.name);
@@ -115,8 +151,4 @@ impl Room {
             self.images.insert(name.clone(), Image::new(name, lost.target.clone()));
         }
     }
-}
-
-fn dangling(digest: &Digest) -> String {
-    format!("{DANGLING}{digest}")
 }
