@@ -71,13 +71,14 @@ impl Store {
         }
     }
 
-    /// Adds `resource` to the request's lease, if it has one.
+    /// Adds `resource` to the request's lease, if it has one: before what is held is written, and so
+    /// durable before that is.
     pub async fn hold(&self, scope: &Scope, resource: Resource) -> Result<()> {
         if scope.lease.is_none() {
             return Ok(());
         }
         let scope = scope.clone();
-        self.records.write(move |change| hold(change, &scope, &resource)).await
+        self.records.write_ahead(move |change| hold(change, &scope, &resource)).await
     }
 
     /// Whether the namespace has the blob: its record, and its file with the record's size. Where

@@ -96,6 +96,15 @@ impl Records {
         self.db.write(move |tx| op(&mut Change { tx, barrier: &barrier })).await
     }
 
+    /// [`Records::write`] of what only matters together with a later write, which makes both durable.
+    pub async fn write_ahead<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Change<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let barrier = Arc::clone(&self.barrier);
+        self.db.write_ahead(move |tx| op(&mut Change { tx, barrier: &barrier })).await
+    }
+
     /// [`Records::write`] for threads that may block.
     pub fn write_blocking<T: Send + 'static>(
         &self,

@@ -14,7 +14,7 @@ use crate::open::{self, Recovery};
 use crate::record::{self, RESERVED};
 use crate::state::REBUILD_KEY;
 use crate::tx::{Record, Tx};
-use crate::writer::Writer;
+use crate::writer::{Lasts, Writer};
 
 /// How a database is opened.
 #[derive(Debug, Clone)]
@@ -94,7 +94,19 @@ impl Db {
         op: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.0.writer.submit(op, |result| drop(reply.send(result)));
+        self.0.writer.submit(op, Lasts::Now, |result| drop(reply.send(result)));
+        answer.await.unwrap_or_else(|_| Err(self.0.core.closed()))
+    }
+
+    /// [`Db::write`] of what only matters together with a later write: everybody sees it when this
+    /// answers, and it is on the disk with the next write that [`Db::write`] makes, a moment later, or
+    /// at the close, whichever comes first. What a crash takes is the last of these, in their order.
+    pub async fn write_ahead<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.0.writer.submit(op, Lasts::Later, |result| drop(reply.send(result)));
         answer.await.unwrap_or_else(|_| Err(self.0.core.closed()))
     }
 
@@ -107,7 +119,7 @@ impl Db {
             return Err(Error::internal("a metadata operation must write through its Tx"));
         }
         let (reply, answer) = mpsc::channel();
-        self.0.writer.submit(op, move |result| drop(reply.send(result)));
+        self.0.writer.submit(op, Lasts::Now, move |result| drop(reply.send(result)));
         answer.recv().unwrap_or_else(|_| Err(self.0.core.closed()))
     }
 

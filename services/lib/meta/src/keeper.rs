@@ -16,6 +16,10 @@ use crate::record;
 use crate::state::{STATE_KEY, State};
 use crate::tx::{Pending, Tx};
 use crate::undo::UndoFile;
+use crate::writer::Lasts;
+
+/// More old values than this are not kept for the undo file: then it is time to sync.
+const UNSYNCED: usize = 1024;
 
 /// Below this many free bytes nothing but deletions is written: sled does not come back from a
 /// disk that fills up in the middle of its log.
@@ -26,6 +30,8 @@ pub(crate) struct Keeper {
     state: State,
     mark: File,
     undo: UndoFile,
+    /// What was before the groups that are applied and not on the disk yet.
+    unsynced: Option<(State, Pending)>,
     broken: Option<(Kind, String)>,
     exported: Option<u64>,
     export_every: Duration,
@@ -43,7 +49,17 @@ impl Keeper {
         let mark = mark::open(core.dir()).map_err(|fault| fault.about("the sequence mark"))?;
         let undo = UndoFile::open(core.dir()).map_err(|fault| fault.about("the undo file"))?;
         let export_due = Instant::now() + export_every;
-        Ok(Self { core, state, mark, undo, broken: None, exported, export_every, export_due })
+        Ok(Self {
+            core,
+            state,
+            mark,
+            undo,
+            unsynced: None,
+            broken: None,
+            exported,
+            export_every,
+            export_due,
+        })
     }
 
     /// A view for the next group.
@@ -53,25 +69,58 @@ impl Keeper {
         Tx::new(Arc::clone(&self.core), full)
     }
 
-    /// Commits the changes of a group: when this returns they are on the disk, or it is an error
-    /// and nothing more is written.
-    pub fn commit(&mut self, changes: Pending) -> Result<()> {
-        if changes.is_empty() {
+    /// Commits the changes of a group. Where they last now, they and all before them are on the disk
+    /// when this returns; or it is an error and nothing more is written.
+    pub fn commit(&mut self, changes: Pending, lasts: Lasts) -> Result<()> {
+        if !changes.is_empty() {
+            self.check()?;
+            if let Some((batch, state, old)) = self.batch(changes)? {
+                self.keep(old)?;
+                let applied = self.core.change(|engine| engine.apply(batch));
+                self.or_broken(applied)?;
+                self.state = state;
+            }
+        }
+        match lasts {
+            Lasts::Now => self.sync(),
+            Lasts::Later if self.unsynced.as_ref().is_some_and(|(_, old)| old.len() > UNSYNCED) => {
+                self.sync()
+            }
+            Lasts::Later => Ok(()),
+        }
+    }
+
+    /// Adds the old values to the undo file, which goes back to what is on the disk.
+    fn keep(&mut self, old: Pending) -> Result<()> {
+        let state = self.state;
+        let (state, before) = self.unsynced.get_or_insert_with(|| (state, Pending::new()));
+        for (key, value) in old {
+            before.entry(key).or_insert(value);
+        }
+        self.undo
+            .keep(state, before)
+            .map_err(|error| Error::io(format!("the undo file of {}", self.core.name()), error))
+    }
+
+    /// Makes all that was applied last.
+    fn sync(&mut self) -> Result<()> {
+        if self.unsynced.is_none() {
             return Ok(());
         }
         self.check()?;
-        let Some((batch, state, old)) = self.batch(changes)? else { return Ok(()) };
-        self.undo
-            .keep(&self.state, &old)
-            .map_err(|error| Error::io(format!("the undo file of {}", self.core.name()), error))?;
-        self.write(batch).inspect_err(|error| {
+        let synced = self.core.read(|| "syncing".into(), Engine::sync);
+        self.or_broken(synced)?;
+        self.unsynced = None;
+        // Only a lower bound for the next open, and written after the sync: it need not be synced.
+        let _ = self.mark.write_all_at(&mark::encode(self.state.seq), 0);
+        Ok(())
+    }
+
+    fn or_broken(&mut self, result: Result<()>) -> Result<()> {
+        result.inspect_err(|error| {
             tracing::error!(error = %error.chain(), database = self.core.name(), "a commit failed");
             self.broken = Some((error.kind(), error.chain()));
-        })?;
-        self.state = state;
-        // Only a lower bound for the next open, and written after the sync: it need not be synced.
-        let _ = self.mark.write_all_at(&mark::encode(state.seq), 0);
-        Ok(())
+        })
     }
 
     /// Refuses once a commit has failed: what is on the disk then is known only after an open.
@@ -116,15 +165,24 @@ impl Keeper {
         Ok((!before.is_empty()).then_some((batch, state, before)))
     }
 
-    fn write(&self, batch: sled::Batch) -> Result<()> {
-        self.core.change(|engine| engine.apply(batch))?;
-        self.core.read(|| "syncing".into(), Engine::sync)
+    /// How long until there is something to do where nobody asks for anything; `None` for nothing.
+    pub fn rest_in(&self) -> Option<Duration> {
+        if self.broken.is_some() {
+            return None;
+        }
+        let until = self.export_due.saturating_duration_since(Instant::now());
+        match (&self.unsynced, self.exported != Some(self.state.seq)) {
+            (Some(_), _) => Some(Duration::ZERO),
+            (None, stale) => stale.then_some(until),
+        }
     }
 
-    /// How long until an export is due; `None` while it lacks nothing.
-    pub fn export_in(&self) -> Option<Duration> {
-        let stale = self.broken.is_none() && self.exported != Some(self.state.seq);
-        stale.then(|| self.export_due.saturating_duration_since(Instant::now()))
+    /// Does it: syncs, and exports where that is due.
+    pub fn rest(&mut self) {
+        // A failure was logged, and is told to the next write.
+        if self.sync().is_ok() && Instant::now() >= self.export_due {
+            self.export_or_log();
+        }
     }
 
     /// Writes the export, if it lacks anything and the database is sound.
@@ -133,6 +191,8 @@ impl Keeper {
             return Ok(());
         }
         self.export_due = Instant::now() + self.export_every;
+        // An export that is newer than the database would replace it at the next open.
+        self.sync()?;
         export::write(&self.core, &self.state)?;
         self.exported = Some(self.state.seq);
         Ok(())

@@ -1,5 +1,5 @@
 //! The writer: one thread that runs operations in groups, makes each group durable with one batch
-//! and one sync, and answers afterwards.
+//! and one sync, and answers afterwards. A group of operations that may last later is not synced.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -18,8 +18,17 @@ use crate::tx::Tx;
 /// The most operations in one group.
 const GROUP: usize = 256;
 
-/// How long the queue must be empty before an export that is due is written.
+/// How long the queue must be empty before what was not synced is, and an export that is due is written.
 const IDLE: Duration = Duration::from_millis(200);
+
+/// When a write is on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lasts {
+    /// Before it is answered.
+    Now,
+    /// With the next write that lasts, a moment later, or at the close: whichever comes first.
+    Later,
+}
 
 enum Message {
     Op(Box<dyn Job>),
@@ -52,14 +61,15 @@ impl Writer {
     }
 
     /// Queues an operation; `reply` is called with its result, or dropped where the writer is gone.
-    pub fn submit<T, F, R>(&self, op: F, reply: R)
+    pub fn submit<T, F, R>(&self, op: F, lasts: Lasts, reply: R)
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx) -> Result<T> + Send + 'static,
         R: FnOnce(Result<T>) + Send + 'static,
     {
         // A failed send drops the job, and with it the reply.
-        let _ = self.queue.send(Message::Op(Box::new(Op { op: Some(op), result: None, reply })));
+        let op = Op { op: Some(op), lasts, result: None, reply };
+        let _ = self.queue.send(Message::Op(Box::new(op)));
     }
 
     /// Whether the caller is an operation, which would wait for itself.
@@ -92,7 +102,7 @@ impl Writer {
 
 fn run(mut keeper: Keeper, inbox: &Receiver<Message>) {
     loop {
-        let first = match keeper.export_in() {
+        let first = match keeper.rest_in() {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) => inbox.recv_timeout(due.max(IDLE)),
         };
@@ -100,7 +110,7 @@ fn run(mut keeper: Keeper, inbox: &Receiver<Message>) {
             Ok(Message::Op(job)) => run_group(&mut keeper, inbox, job),
             Ok(control) => Some(control),
             Err(RecvTimeoutError::Timeout) => {
-                keeper.export_or_log();
+                keeper.rest();
                 None
             }
             Err(RecvTimeoutError::Disconnected) => return keeper.export_or_log(),
@@ -132,7 +142,9 @@ fn run_group(
             Some(Err(_)) | None => {}
         }
     }
-    let committed = keeper.commit(tx.into_changes());
+    let now = jobs.iter().any(|job| job.lasts() == Lasts::Now);
+    let lasts = if now { Lasts::Now } else { Lasts::Later };
+    let committed = keeper.commit(tx.into_changes(), lasts);
     for job in jobs {
         // Dropping a result that nobody waits for runs the caller's code.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| job.answer(&committed)));
@@ -151,12 +163,14 @@ impl Tx {
 trait Job: Send {
     /// Runs it; whether its changes are to be kept.
     fn run(&mut self, tx: &mut Tx) -> bool;
+    fn lasts(&self) -> Lasts;
     /// Answers: with its own result, or with the failure of the commit.
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
 
 struct Op<F, T, R> {
     op: Option<F>,
+    lasts: Lasts,
     result: Option<Result<T>>,
     reply: R,
 }
@@ -175,6 +189,10 @@ where
         let keep = result.is_ok();
         self.result = Some(result);
         keep
+    }
+
+    fn lasts(&self) -> Lasts {
+        self.lasts
     }
 
     fn answer(self: Box<Self>, committed: &Result<()>) {

@@ -38,7 +38,12 @@ fn child() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
+/// What is written ahead of the pair must be there whenever the pair is.
 fn pair(db: &Db, number: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let ahead =
+        db.write_ahead(move |tx| tx.put(format!("c/{number}").as_bytes(), b"ahead".to_vec()));
+    runtime.block_on(ahead).unwrap();
     db.write_blocking(move |tx| {
         tx.put(format!("a/{number}").as_bytes(), number.to_be_bytes().repeat(10))?;
         tx.put(format!("b/{number}").as_bytes(), number.to_be_bytes().to_vec())?;
@@ -101,6 +106,9 @@ fn check(dir: &Path, acked: &BTreeSet<u64>) {
         db.scan(prefix).unwrap().into_iter().map(|(key, _)| key[2..].to_vec()).collect()
     };
     assert_eq!(numbers(b"a/"), numbers(b"b/"), "an operation was torn");
+    let ahead: BTreeSet<_> = numbers(b"c/").into_iter().collect();
+    let without = numbers(b"a/").into_iter().filter(|number| !ahead.contains(number)).count();
+    assert_eq!(without, 0, "pairs that are without what was written ahead of them");
     // Let go of it as a crash would not: what is checked here must not depend on the close.
     db.close().unwrap();
 }
