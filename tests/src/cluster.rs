@@ -59,19 +59,28 @@ pub const SERVICES: [&str; 4] = ["content-store", "snapshotter", "resolver", "fe
 impl Cluster {
     /// Starts what `topology` needs below `root` with the binaries beside `varve`.
     pub fn start(topology: Topology, varve: &Path, root: &Path) -> Result<Self> {
-        let run = tempfile::Builder::new().prefix("varve-run-").tempdir()?;
-        let mut cluster =
-            Self { processes: Vec::new(), arguments: Vec::new(), health: Vec::new(), run };
+        let mut cluster = Self::idle()?;
         match topology {
             Topology::Embedded => {}
             Topology::Daemon => cluster.daemon(varve, root),
-            Topology::Split => cluster.split(varve, root)?,
+            Topology::Split => cluster.split(varve, root, &SERVICES)?,
         }
-        for process in &mut cluster.processes {
-            process.start()?;
-        }
+        cluster.processes.iter_mut().try_for_each(Process::start)?;
         cluster.wait(varve)?;
         Ok(cluster)
+    }
+
+    /// Starts `services` of [`SERVICES`] alone, and does not wait until they answer.
+    pub fn services(services: &[&'static str], varve: &Path, root: &Path) -> Result<Self> {
+        let mut cluster = Self::idle()?;
+        cluster.split(varve, root, services)?;
+        cluster.processes.iter_mut().try_for_each(Process::start)?;
+        Ok(cluster)
+    }
+
+    fn idle() -> Result<Self> {
+        let run = tempfile::Builder::new().prefix("varve-run-").tempdir()?;
+        Ok(Self { processes: Vec::new(), arguments: Vec::new(), health: Vec::new(), run })
     }
 
     /// What the command is told.
@@ -125,9 +134,9 @@ impl Cluster {
         self.health = root;
     }
 
-    fn split(&mut self, varve: &Path, root: &Path) -> Result<()> {
+    fn split(&mut self, varve: &Path, root: &Path, services: &[&'static str]) -> Result<()> {
         let mut client = String::new();
-        for name in SERVICES {
+        for name in services {
             let config = self.config(name, root)?;
             let binary = varve.with_file_name(format!("varve-{name}"));
             let arguments = vec!["--config".into(), config.display().to_string()];
@@ -153,7 +162,8 @@ impl Cluster {
         Ok(path)
     }
 
-    fn socket(&self, name: &str) -> String {
+    /// The address of one of [`SERVICES`].
+    pub fn socket(&self, name: &str) -> String {
         format!("unix://{}/{name}.sock", self.run.path().display())
     }
 
