@@ -8,8 +8,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, images, leases, mount, pull, snapshots, unmount,
-    version,
+    completion, content, daemon, gc, health, history, images, inspect, leases, mount, pull, rm,
+    snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -44,6 +44,11 @@ pub struct Global {
     /// A file with an address for each service, where they run apart
     #[arg(long, global = true, value_name = "FILE", env = "VARVE_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
+    /// Where mirrors and certificates of registries are configured, for the services of this process;
+    /// may be given again [default: /etc/varve/certs.d, then containerd's, then Docker's]
+    #[arg(long = "hosts-dir", global = true, value_name = "DIR", env = "VARVE_HOSTS_DIR")]
+    #[arg(value_delimiter = ':', hide_env_values = true)]
+    pub hosts_dirs: Vec<PathBuf>,
     /// The namespace to work in: its images, blobs, leases and snapshots are its own
     #[arg(long, short, global = true, value_name = "NAME", env = "VARVE_NAMESPACE")]
     #[arg(default_value = varve_core::scope::DEFAULT_NAMESPACE, hide_env_values = true)]
@@ -81,6 +86,11 @@ pub enum Command {
     Pull(pull::Pull),
     #[command(visible_alias = "image")]
     Images(images::Images),
+    #[command(about = "Remove images; the same as `varve image rm`")]
+    Rmi(rm::Rm),
+    Tag(tag::Tag),
+    Inspect(inspect::Inspect),
+    History(history::History),
     Content(content::Content),
     #[command(visible_alias = "snapshot")]
     Snapshots(snapshots::Snapshots),

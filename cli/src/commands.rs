@@ -5,11 +5,15 @@ pub mod content;
 pub mod daemon;
 pub mod gc;
 pub mod health;
+pub mod history;
 pub mod images;
+pub mod inspect;
 pub mod leases;
 pub mod mount;
 pub mod pull;
+pub mod rm;
 pub mod snapshots;
+pub mod tag;
 pub mod unmount;
 pub mod version;
 
@@ -24,6 +28,10 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Pull(pull) => pull.run(session).await,
         Command::Images(images) => images.run(session).await,
+        Command::Rmi(rm) => rm.run(session).await,
+        Command::Inspect(inspect) => inspect.run(session).await,
+        Command::History(history) => history.run(session).await,
+        Command::Tag(tag) => tag.run(session).await,
         Command::Content(content) => content.run(session).await,
         Command::Snapshots(snapshots) => snapshots.run(session).await,
         Command::Leases(leases) => leases.run(session).await,

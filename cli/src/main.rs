@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod failure;
+mod find;
 mod image;
 mod life;
 mod log;
@@ -14,6 +15,7 @@ mod pull;
 mod root;
 mod services;
 mod session;
+mod template;
 mod unpack;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 //! without a word. Text that others wrote (labels, names) is printed without control characters.
 
 pub mod age;
+pub mod format;
 pub mod size;
 pub mod table;
 

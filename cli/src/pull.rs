@@ -27,7 +27,7 @@ use job::Job;
 
 pub use lease::Lease;
 pub use remote::Logins;
-pub use report::Pulled;
+pub use report::{Pulled, status};
 
 /// What is to be pulled.
 pub struct Wish {

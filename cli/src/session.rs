@@ -3,6 +3,7 @@
 //! *One root, one owner*: who owns a root serves it to others on its socket while working. So a
 //! command looks there first; finds nobody, and owns the root itself; or waits for whoever does.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use varve_core::{Result, Scope};
@@ -79,7 +80,7 @@ async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
             return Ok((remote::at(owner), None));
         }
         candidate = match candidate.own()? {
-            Ok(root) => return embedded(root, &address).await,
+            Ok(root) => return embedded(root, &address, &global.hosts_dirs).await,
             Err(candidate) => candidate,
         };
         if tries == SILENT {
@@ -91,8 +92,12 @@ async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
     unreachable!("the loop ends with an owner")
 }
 
-async fn embedded(root: Root, address: &Address) -> Result<(Services, Option<Home>)> {
-    let embedded = Embedded::open(&root.path).await?;
+async fn embedded(
+    root: Root,
+    address: &Address,
+    hosts_dirs: &[PathBuf],
+) -> Result<(Services, Option<Home>)> {
+    let embedded = Embedded::open(&root.path, hosts_dirs).await?;
     let services = embedded.services.clone();
     let host = match invite(address, &services).await {
         Ok(host) => Some(host),

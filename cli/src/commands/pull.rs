@@ -1,10 +1,13 @@
 //! `varve pull`.
 
+use std::sync::Arc;
+
 use clap::Args;
-use varve_core::{Platform, Reference};
+use varve_core::{Error, Platform, Reference};
 
 use crate::args::SnapshotterArg;
 use crate::failure::Result;
+use crate::progress::Progress;
 use crate::pull::{self, Logins, Pulled, Wish};
 use crate::session::Session;
 use crate::{output, progress};
@@ -33,6 +36,9 @@ pub struct Pull {
     /// Only download; the image is unpacked by the next pull or mount
     #[arg(long)]
     no_unpack: bool,
+    /// Pull every tag of the repository
+    #[arg(long, short)]
+    all_tags: bool,
     /// Print nothing but the image's name
     #[arg(long, short)]
     quiet: bool,
@@ -40,29 +46,83 @@ pub struct Pull {
 
 impl Pull {
     pub async fn run(self, session: &Session) -> Result<()> {
-        let (services, scope) = (&session.services, &session.scope);
         let silent = self.quiet || session.output.is_json();
         let progress = progress::open(silent);
-        let (reference, defaulted) = self.reference;
-        if defaulted {
+        let (reference, defaulted) = self.reference.clone();
+        if defaulted && !self.all_tags {
             progress.say("Using default tag: latest");
         }
         let snapshotter = match self.no_unpack {
             true => None,
-            false => Some(services.snapshotter(self.snapshotter.snapshotter.as_deref()).await?),
+            false => {
+                let name = self.snapshotter.snapshotter.as_deref();
+                Some(session.services.snapshotter(name).await?)
+            }
         };
         let logins = Logins::load().await?;
         let remote = logins.remote(reference, self.plain_http).await?;
-        let mut wish = Wish { remote, platform: self.platform, snapshotter };
-        // Each time around there is one login more.
-        let pulled = loop {
-            match pull::pull(services, scope, &wish, progress.clone()).await {
-                Err(error) if logins.add(&mut wish.remote, &error).await? => {}
-                pulled => break pulled?,
+        let mut wish = Wish { remote, platform: self.platform.clone(), snapshotter };
+        if self.all_tags {
+            return self.tags(session, &logins, wish).await;
+        }
+        let pulled = one(session, &logins, &mut wish, progress).await?;
+        report(&pulled, self.quiet, session)
+    }
+
+    /// Each tag as Docker prints it: a block with its digest, and one status for all.
+    async fn tags(&self, session: &Session, logins: &Logins, mut wish: Wish) -> Result<()> {
+        let (named, _) = &self.reference;
+        if named.digest().is_some() || !self.reference.1 {
+            let message =
+                format!("{named}: --all-tags goes with a repository, and no tag or digest");
+            return Err(Error::invalid(message).into());
+        }
+        let mut all = Vec::new();
+        for tag in tags(session, logins, &mut wish).await? {
+            wish.remote.reference = named.with_tag(&tag)?;
+            let progress = progress::open(self.quiet || session.output.is_json());
+            let pulled = one(session, logins, &mut wish, progress.clone()).await?;
+            progress.say(&format!("Digest: {}", pulled.digest));
+            all.push(pulled);
+        }
+        let repository = named.familiar_repository();
+        let lines = match self.quiet {
+            true => vec![named.repository()],
+            false => {
+                let nothing = all.iter().all(|pulled| pulled.up_to_date);
+                vec![pull::status(nothing, &repository), named.repository()]
             }
         };
-        pulled.notices().iter().for_each(|notice| progress::warn(notice));
-        report(&pulled, self.quiet, session)
+        session.output.lines(&lines, &all)
+    }
+}
+
+/// The repository's tags.
+async fn tags(session: &Session, logins: &Logins, wish: &mut Wish) -> Result<Vec<String>> {
+    loop {
+        match session.services.resolver.tags(&wish.remote).await {
+            Err(error) if logins.add(&mut wish.remote, &error).await? => {}
+            tags => return Ok(tags?),
+        }
+    }
+}
+
+/// Pulls one name, with one login more each time that one is missed.
+async fn one(
+    session: &Session,
+    logins: &Logins,
+    wish: &mut Wish,
+    progress: Arc<dyn Progress>,
+) -> Result<Pulled> {
+    loop {
+        match pull::pull(&session.services, &session.scope, wish, progress.clone()).await {
+            Err(error) if logins.add(&mut wish.remote, &error).await? => {}
+            pulled => {
+                let pulled = pulled?;
+                pulled.notices().iter().for_each(|notice| progress::warn(notice));
+                return Ok(pulled);
+            }
+        }
     }
 }
 

@@ -17,6 +17,15 @@ pub fn header(reference: &Reference) -> String {
     format!("{what}: Pulling from {}", reference.path())
 }
 
+/// `Status: Downloaded newer image for alpine:3`.
+pub fn status(up_to_date: bool, familiar: &str) -> String {
+    let what = match up_to_date {
+        true => "Image is up to date for",
+        false => "Downloaded newer image for",
+    };
+    format!("Status: {what} {familiar}")
+}
+
 /// What came of a pull.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
@@ -114,15 +123,8 @@ impl Pulled {
 
     /// The lines after the layers.
     pub fn lines(&self) -> [String; 3] {
-        let what = match self.up_to_date {
-            true => "Image is up to date for",
-            false => "Downloaded newer image for",
-        };
-        [
-            format!("Digest: {}", self.digest),
-            format!("Status: {what} {}", self.familiar),
-            self.name.clone(),
-        ]
+        let digest = format!("Digest: {}", self.digest);
+        [digest, status(self.up_to_date, &self.familiar), self.name.clone()]
     }
 
     /// What could not be set on this machine.

@@ -9,6 +9,7 @@ mod media;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use self::media::{Compression, MediaType};
 use crate::digest::{DiffId, Digest};
@@ -77,7 +78,7 @@ struct Raw {
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     #[serde(rename = "fsLayers")]
-    fs_layers: Option<serde_json::Value>,
+    fs_layers: Option<Value>,
 }
 
 impl Document {
@@ -155,7 +156,26 @@ pub struct ImageConfig {
     pub os_version: String,
     #[serde(default, rename = "os.features")]
     pub os_features: Vec<String>,
+    /// What nothing is decided by is kept as it came: a pull does not fail by it.
+    #[serde(default)]
+    pub author: Value,
+    /// What a container of it runs with, as it stands there (image-spec config.md, *config*).
+    #[serde(default)]
+    pub config: Value,
     pub rootfs: RootFs,
+    #[serde(default)]
+    pub history: Value,
+}
+
+/// One step of how an image was made.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Step {
+    pub created: Option<String>,
+    pub created_by: String,
+    pub comment: String,
+    /// It made no layer.
+    pub empty_layer: bool,
 }
 
 /// The layers' diff ids.
@@ -167,6 +187,26 @@ pub struct RootFs {
 }
 
 impl ImageConfig {
+    /// Who made it; empty where nobody says.
+    pub fn author(&self) -> &str {
+        self.author.as_str().unwrap_or_default()
+    }
+
+    /// How it was made, oldest first. The steps that are no empty layers are the layers, in their order.
+    pub fn history(&self) -> Vec<Step> {
+        let steps = self.history.as_array().into_iter().flatten();
+        steps.map(|step| Step::deserialize(step).unwrap_or_default()).collect()
+    }
+
+    /// The labels of the image itself.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.config.get("Labels").and_then(Value::as_object);
+        labels
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+    }
+
     /// Reads a config.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         parse_json("image config", bytes)

@@ -1,0 +1,163 @@
+//! `varve images ls`, in Docker's columns.
+
+use clap::Args;
+use serde_json::{Value, json};
+use varve_core::{Result, Timestamp};
+
+use super::filter::Filters;
+use super::row::{Row, row};
+use crate::failure;
+use crate::output::format::Format;
+use crate::output::{self, age, size};
+use crate::session::Session;
+
+/// Docker's own default.
+const TABLE: &str = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+const WITH_DIGESTS: &str =
+    "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+const HEADERS: &[(&str, &str)] = &[
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("ID", "IMAGE ID"),
+    ("Digest", "DIGEST"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Size", "SIZE"),
+    ("VirtualSize", "SIZE"),
+    ("Platform", "PLATFORM"),
+];
+
+/// Show the images that are here: the size is that of the unpacked layers
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = "Examples:\n  varve images ls alpine\n  \
+    varve images ls --filter label=stage=test --format '{{.ID}}'")]
+pub struct Ls {
+    /// Only images of this repository, or of this name
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    repository: Option<String>,
+    /// Only IDs
+    #[arg(long, short)]
+    quiet: bool,
+    /// All images; Docker hides those of a build's steps, of which there are none here
+    #[arg(long, short)]
+    all: bool,
+    /// Show what names point to
+    #[arg(long)]
+    digests: bool,
+    /// Whole IDs
+    #[arg(long)]
+    no_trunc: bool,
+    /// dangling=true, before=IMAGE, since=IMAGE, label=KEY[=VALUE], reference=PATTERN, until=TIME;
+    /// may be given again
+    #[arg(long, short, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// A Go template, `table` and a template, or json
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+}
+
+impl Ls {
+    pub async fn run(self, session: &Session) -> failure::Result<()> {
+        let format = self.format()?;
+        let filters = Filters::parse(session, &self.filter, self.repository.as_deref()).await?;
+        let mut rows = Vec::new();
+        for named in session.services.images.list(&session.scope, &[]).await? {
+            let row = row(session, named).await?;
+            if filters.match_row(&row) {
+                rows.push(row);
+            }
+        }
+        // Docker's order: the newest first.
+        rows.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
+        if session.output.is_json() {
+            return session.output.lines(&[], &rows);
+        }
+        output::write(self.shown(&rows, &format)?.as_bytes())
+    }
+
+    fn format(&self) -> Result<Format> {
+        let default = match (self.quiet, self.digests) {
+            (true, _) => "{{.ID}}",
+            (false, true) => WITH_DIGESTS,
+            (false, false) => TABLE,
+        };
+        Format::parse(self.format.as_deref().unwrap_or(default))
+    }
+
+    fn shown(&self, rows: &[Row], format: &Format) -> Result<String> {
+        let now = varve_core::time::now();
+        let mut rows: Vec<Value> = rows.iter().map(|row| self.data(row, now)).collect();
+        if self.quiet {
+            // Several names of one image show one ID.
+            rows.dedup_by(|a, b| a["ID"] == b["ID"]);
+        }
+        format.rows(&rows, HEADERS)
+    }
+
+    /// What a template sees.
+    fn data(&self, row: &Row, now: Timestamp) -> Value {
+        let id = match &row.id {
+            Some(id) if self.no_trunc => id.clone(),
+            Some(id) => id["sha256:".len()..][..12].to_owned(),
+            None => "<missing>".into(),
+        };
+        let size = match (row.size, row.packed_size) {
+            (Some(size), _) => size::short(size),
+            (None, Some(packed)) => format!("{} (packed)", size::short(packed)),
+            (None, None) => "N/A".into(),
+        };
+        let since = row.created.map(|created| format!("{} ago", age::since(created, now)));
+        let at = row.created.map(|created| created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"));
+        json!({
+            "Repository": output::clean(&row.repository),
+            "Tag": output::clean(&row.tag),
+            "ID": id,
+            "Digest": row.digest,
+            "CreatedSince": since.unwrap_or_else(|| "N/A".into()),
+            "CreatedAt": at.map_or_else(|| "N/A".into(), |at| at.to_string()),
+            "Size": size,
+            "VirtualSize": size,
+            "Platform": row.platform.clone().unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::repository_and_tag;
+    use super::*;
+
+    fn example(name: &str) -> Row {
+        let (repository, tag) = repository_and_tag(name);
+        Row { repository, tag, name: name.into(), ..Row::default() }
+    }
+
+    #[test]
+    fn images_are_listed_as_docker_lists_them() {
+        let unpacked = Row {
+            id: Some(format!("sha256:{}", "ab".repeat(32))),
+            created: Some(varve_core::time::now()),
+            size: Some(63_324_613),
+            ..example("docker.io/library/alpine:3")
+        };
+        let packed = Row { size: None, packed_size: Some(1000), ..example("h:5000/x/y:1") };
+        let missing = example("varve.dangling@sha256:00");
+        let want = "\
+REPOSITORY                 TAG       IMAGE ID       CREATED                  SIZE
+alpine                     3         abababababab   Less than a second ago   63.3MB
+h:5000/x/y                 1         <missing>      N/A                      1kB (packed)
+varve.dangling@sha256:00   <none>    <missing>      N/A                      N/A
+";
+        let ls = Ls::default();
+        assert_eq!(ls.shown(&[unpacked, packed, missing], &ls.format().unwrap()).unwrap(), want);
+    }
+
+    #[test]
+    fn two_names_of_one_image_are_one_id() {
+        let id = Some(format!("sha256:{}", "ab".repeat(32)));
+        let rows = [Row { id: id.clone(), ..example("a") }, Row { id, ..example("b") }];
+        let ls = Ls { quiet: true, no_trunc: true, ..Ls::default() };
+        let shown = ls.shown(&rows, &ls.format().unwrap()).unwrap();
+        assert_eq!(shown, format!("sha256:{}\n", "ab".repeat(32)));
+    }
+}

@@ -1,0 +1,118 @@
+//! Which image a person means: by name, by ID or the start of one, by digest.
+
+use varve_core::images::Image as Named;
+use varve_core::{Digest, Error, Kind, Platform, Reference, Result, ResultExt};
+
+use crate::image::{Documents, Image};
+use crate::session::Session;
+
+/// What was meant.
+pub enum Found {
+    /// One name, whatever else names the same image.
+    Name(Box<Named>),
+    /// An image by its ID or digest, with all of its names.
+    Id(Vec<Named>),
+}
+
+impl Found {
+    /// One of the names: they all point to the image that was meant.
+    pub fn first(&self) -> &Named {
+        match self {
+            Self::Name(named) => named,
+            Self::Id(all) => &all[0],
+        }
+    }
+}
+
+/// Looks `text` up, as a name first.
+///
+/// # Errors
+/// NotFound where there is no such image; InvalidArgument where several begin with that ID, naming them.
+pub async fn find(session: &Session, text: &str) -> Result<Found> {
+    let reference = text.parse::<Reference>();
+    if let Ok(reference) = &reference {
+        let name = reference.to_string();
+        if let Some(named) = session.services.images.get(&session.scope, &name).await.found()? {
+            return Ok(Found::Name(Box::new(named)));
+        }
+    }
+    let all = session.services.images.list(&session.scope, &[]).await?;
+    let by_digest = reference.as_ref().ok().and_then(|reference| {
+        let digest = reference.digest()?;
+        Some(all.iter().filter(|named| is_of(named, reference, digest)).cloned().collect())
+    });
+    let found: Vec<Named> = match (by_digest, id_prefix(text)) {
+        (Some(found), _) => found,
+        (None, Some(prefix)) => by_id(session, all, text, prefix).await?,
+        (None, None) => Vec::new(),
+    };
+    if found.is_empty() {
+        return Err(match reference {
+            Err(error) if id_prefix(text).is_none() => error,
+            _ => {
+                Error::not_found(format!("No such image: {text}; `varve images` lists those here"))
+            }
+        });
+    }
+    Ok(Found::Id(found))
+}
+
+/// `repository@digest` of an image that has a tag of that repository.
+fn is_of(named: &Named, reference: &Reference, digest: Digest) -> bool {
+    let other = named.name.parse::<Reference>();
+    let same = |other: Reference| other.repository() == reference.repository();
+    named.target.digest == digest && other.is_ok_and(same)
+}
+
+/// Hex digits that an ID may begin with.
+fn id_prefix(text: &str) -> Option<&str> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let digits = |hex: &str| hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    (!hex.is_empty() && hex.len() <= 64 && digits(hex)).then_some(hex)
+}
+
+/// The images whose ID, or whose target's digest, begins so.
+async fn by_id(session: &Session, all: Vec<Named>, text: &str, prefix: &str) -> Result<Vec<Named>> {
+    let mut found: Vec<(Digest, Named)> = Vec::new();
+    for named in all {
+        let id = present(session, &named).await?.map(|image| image.id());
+        let target = named.target.digest;
+        if id.is_some_and(|id| id.hex().starts_with(prefix)) || target.hex().starts_with(prefix) {
+            found.push((id.unwrap_or(target), named));
+        }
+    }
+    let mut ids: Vec<Digest> = found.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.len() > 1 {
+        let ids: Vec<String> = ids.iter().map(|id| id.short().to_string()).collect();
+        let ids = ids.join(", ");
+        return Err(Error::invalid(format!("{text}: the IDs of several images begin so: {ids}")));
+    }
+    Ok(found.into_iter().map(|(_, named)| named).collect())
+}
+
+/// The image for this machine, or else for the first platform that is here.
+pub async fn present(session: &Session, named: &Named) -> Result<Option<Image>> {
+    let documents = Documents { services: &session.services, scope: &session.scope, remote: None };
+    let host = Platform::host();
+    match documents.load(&named.target, &host).await {
+        Ok(image) => return Ok(Some(image)),
+        Err(error) if error.kind() == Kind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let Some(indexes) = documents.indexes(&named.target, &host).await.found()? else {
+        return Ok(None);
+    };
+    let children: Vec<_> = indexes.iter().flat_map(|(_, index)| &index.manifests).collect();
+    for child in children.into_iter().filter(|child| child.media_type.is_manifest()) {
+        let info = session.services.content.info(&session.scope, &child.digest).await.found()?;
+        if info.is_some() {
+            let image = documents.below(indexes.clone(), child.clone()).await.found()?;
+            if image.is_some() {
+                return Ok(image);
+            }
+        }
+    }
+    Ok(None)
+}
