@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use crate::cluster::{Cluster, Topology};
 
 /// What could lead the command elsewhere.
-const VARIABLES: [&str; 6] = [
+const VARIABLES: [&str; 7] = [
+    "VARVE_HOSTS_DIR",
     "VARVE_ROOT",
     "VARVE_NAMESPACE",
     "VARVE_LOG",

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "of tests")]
 
 use varve_registry::testsuite::{Fault, On, Rule};
-use varve_tests::command::Varve;
+use varve_tests::cluster::Topology;
+use varve_tests::command::{Varve, binary};
 use varve_tests::demo;
 use varve_tests::fake::Fake;
 use varve_tests::image::{Content, Family, Packing, platform};
@@ -193,4 +194,23 @@ fn a_layer_whose_diff_id_is_another_is_refused_and_leaves_no_image() {
     assert!(said.contains("inflates to"), "{said}");
     assert_eq!(varve.json(&["images", "ls"]).unwrap().as_array().unwrap().len(), 0);
     assert_eq!(varve.json(&["snapshots", "ls"]).unwrap().as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_mirror_of_a_hosts_directory_is_asked_in_the_registrys_place() {
+    let registry = Fake::start().unwrap();
+    registry.push("demo/hello", "1", &demo::image());
+    let hosts = tempfile::tempdir().unwrap();
+    let dir = hosts.path().join("registry.invalid");
+    std::fs::create_dir(&dir).unwrap();
+    let text = format!("[host.\"http://{}\"]\n", registry.address());
+    std::fs::write(dir.join("hosts.toml"), text).unwrap();
+    // What a daemon or services ask is in their own words: here it is the command itself.
+    let varve = Varve::over(Topology::Embedded, binary().unwrap()).unwrap();
+    let hosts = hosts.path().to_str().unwrap();
+    varve.run(&["--hosts-dir", hosts, "pull", "registry.invalid/demo/hello:1"]).unwrap();
+    assert!(registry.blob_requests() > 0);
+    let asked = registry.requests();
+    let names_it = |query: &str| query.contains("ns=registry.invalid");
+    assert!(asked.iter().all(|request| request.path == "/v2/" || names_it(&request.query)));
 }

@@ -84,7 +84,7 @@ impl Listener {
         let incoming: Pin<Box<dyn tokio_stream::Stream<Item = io::Result<Stream>> + Send>> =
             match self.socket {
                 Socket::Unix(unix) => {
-                    Box::pin(UnixListenerStream::new(unix).map(|stream| stream.map(Stream::Unix)))
+                    Box::pin(UnixListenerStream::new(unix).map(|stream| stream.map(Stream::unix)))
                 }
                 Socket::Tcp(tcp) => {
                     Box::pin(TcpListenerStream::new(tcp).map(|stream| stream.and_then(Stream::tcp)))
