@@ -17,9 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use varve_core::{Error, Result};
 
 use crate::graph::DirId;
+use crate::mounting::open_dir;
 use crate::trash::Trash;
 use crate::tree;
 
@@ -42,6 +44,7 @@ impl Places {
             tree::make_private(&dir)?;
             highest = numbers(&dir)?.into_iter().map(|id| id.0).fold(highest, u64::max);
         }
+        spread(&root.join("staged"));
         Ok(Self {
             root: root.to_owned(),
             next: AtomicU64::new(highest + 1),
@@ -116,6 +119,23 @@ impl Places {
 
     fn owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<DirId>> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks the file system to put each directory that is made in `dir` into a region of its own.
+///
+/// What is in there has nothing to do with what is beside it. Ext4 would put all of it into one block group, where
+/// layers that unpack side by side wait for one another, and where it steps over every inode that was
+/// deleted a moment ago: that doubles the time in the kernel. Others know no such flag, or no such
+/// groups (ioctl_iflags(2), `FS_TOPDIR_FL`).
+fn spread(dir: &Path) {
+    let flagged = open_dir(rustix::fs::CWD, dir).and_then(|dir| {
+        let flags = ioctl_getflags(&dir).map_err(|error| Error::io("its flags", error.into()))?;
+        let set = ioctl_setflags(&dir, flags | IFlags::TOPDIR);
+        set.map_err(|error| Error::io("its flags", error.into()))
+    });
+    if let Err(error) = flagged {
+        tracing::debug!(dir = %dir.display(), error = %error.chain(), "directories are not spread");
     }
 }
 
