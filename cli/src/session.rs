@@ -99,7 +99,7 @@ async fn embedded(
 ) -> Result<(Services, Option<Home>)> {
     let embedded = Embedded::open(&root.path, hosts_dirs).await?;
     let services = embedded.services.clone();
-    let host = match invite(address, &services).await {
+    let host = match invite(address, &embedded).await {
         Ok(host) => Some(host),
         // Others wait then until this command is done.
         Err(error) => {
@@ -110,10 +110,10 @@ async fn embedded(
     Ok((services, Some(Home { embedded, host, _root: root })))
 }
 
-async fn invite(address: &Address, services: &Services) -> Result<Host> {
+async fn invite(address: &Address, embedded: &Embedded) -> Result<Host> {
     let listener = Listener::bind(address).await?;
     // It ends with its guests, not before.
-    Host::start(listener, routes::served(services, &Shutdown::new())).await
+    Host::start(listener, routes::served(embedded, &Shutdown::new())).await
 }
 
 async fn leave(host: Host) {

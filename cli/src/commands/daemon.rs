@@ -40,7 +40,7 @@ impl Daemon {
         embedded.announce_used().await;
         let listener = process::listen(&address).await?;
         process::ready();
-        let served = routes::served(&embedded.services, &shutdown);
+        let served = routes::served(&embedded, &shutdown);
         let ended = varve_rpc::serve(listener, served, shutdown).await;
         process::stopping();
         ended.and(embedded.close().await)

@@ -11,13 +11,18 @@ use varve_core::content::Content;
 use varve_core::remotes::{Fetcher, Resolver};
 use varve_core::{Digest, Result, Scope};
 use varve_registry::Client;
+use varve_rpc::announce;
+use varve_rpc::events::{Announcer, Bus};
+use varve_rpc::served::Store;
 use varve_snapshotter::Set;
 
 use super::Services;
 
 /// The services, and what has to be closed.
 pub struct Embedded {
+    /// Whatever changes through them is told on the bus.
     pub services: Services,
+    pub bus: Bus,
     store: Arc<ContentStore>,
     snapshotters: Arc<Set>,
 }
@@ -31,19 +36,24 @@ impl Embedded {
         let registry = registry(hosts_dirs);
         let snapshotters = Arc::new(snapshotters(root, &store));
         let collector = WithAll { store: store.clone(), snapshotters: snapshotters.clone() };
+        let telling = Store { collector: Arc::new(collector), ..Store::from(store.clone()) };
+        let bus = Bus::new();
+        let to = Announcer::here(&bus);
+        let Store { content, images, leases, namespaces, containers, collector } =
+            announce::store(telling, &to);
         let services = Services {
-            content: store.clone(),
-            images: store.clone(),
-            leases: store.clone(),
-            namespaces: store.clone(),
-            containers: store.clone(),
-            collector: Arc::new(collector),
-            resolver: resolver(store.clone(), registry.clone()),
-            fetcher: fetcher(store.clone(), registry),
-            snapshotters: snapshotters.clone(),
+            resolver: resolver(content.clone(), registry.clone()),
+            fetcher: fetcher(content.clone(), registry),
+            content,
+            images,
+            leases,
+            namespaces,
+            containers,
+            collector,
+            snapshotters: announce::snapshotters(snapshotters.clone(), &to),
             content_dir: Some(content_dir),
         };
-        Ok(Self { services, store, snapshotters })
+        Ok(Self { services, bus, store, snapshotters })
     }
 
     /// Has every snapshotter that has something take part in collections, as a daemon does at its

@@ -5,7 +5,7 @@ use std::path::Path;
 use varve_rpc::served::Store;
 use varve_rpc::{Address, Served, Shutdown};
 
-use super::Services;
+use super::embedded::Embedded;
 
 /// The default root of root, and the socket of whoever owns it.
 const DEFAULT_ROOT: &str = "/var/lib/varve";
@@ -19,8 +19,8 @@ pub fn address(root: &Path) -> Address {
     }
 }
 
-/// All of `services`.
-pub fn served(services: &Services, shutdown: &Shutdown) -> Served {
+/// All services, and what is told of them.
+pub fn served(Embedded { services, bus, .. }: &Embedded, shutdown: &Shutdown) -> Served {
     let store = Store {
         content: services.content.clone(),
         images: services.images.clone(),
@@ -30,7 +30,7 @@ pub fn served(services: &Services, shutdown: &Shutdown) -> Served {
         collector: services.collector.clone(),
     };
     Served::default()
-        .content_store(store, shutdown)
+        .content_store(store, bus.clone(), shutdown)
         .snapshotters(services.snapshotters.clone(), &varve_snapshotter::DRIVERS)
         .resolver(services.resolver.clone())
         .fetcher(services.fetcher.clone())

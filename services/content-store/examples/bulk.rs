@@ -10,6 +10,7 @@ use varve_content_store::{Config, open};
 use varve_core::content::{Commit, Content, OpenWriter};
 use varve_core::{Digest, Scope};
 use varve_rpc::channel::channel;
+use varve_rpc::events::Bus;
 use varve_rpc::{Address, Listener, Served, Shutdown, content, serve};
 
 const SIZE: usize = 512 << 20;
@@ -24,7 +25,7 @@ async fn main() {
     let store = open(Config::new(dir.path().join("content"))).await.unwrap();
     let address = Address::Unix(dir.path().canonicalize().unwrap().join("sock"));
     let shutdown = Shutdown::new();
-    let served = Served::default().content_store(store.clone(), &shutdown);
+    let served = Served::default().content_store(store.clone(), Bus::new(), &shutdown);
     let listener = Listener::bind(&address).await.unwrap();
     let server = tokio::spawn(serve(listener, served, shutdown.clone()));
     let client = content::Client::new(channel(&address));

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 use varve_core::Result;
-use varve_rpc::{Address, Served, Shutdown, process, serve};
+use varve_rpc::events::{Announcer, Bus};
+use varve_rpc::{Address, Served, Shutdown, announce, process, serve};
 
 /// deploy/config/content-store.toml says what each is.
 #[derive(Deserialize)]
@@ -25,7 +26,9 @@ async fn run(config: Config) -> Result<()> {
     let store = varve_content_store::open(store).await?;
     let listener = process::listen(&config.listen).await?;
     process::ready();
-    let served = Served::default().content_store(store.clone(), &shutdown);
+    let bus = Bus::new();
+    let telling = announce::store(store.clone(), &Announcer::here(&bus));
+    let served = Served::default().content_store(telling, bus, &shutdown);
     let ended = serve(listener, served, shutdown).await;
     process::stopping();
     ended.and(store.close().await)

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use varve_core::Result;
 use varve_rpc::channel::channel;
-use varve_rpc::{Address, Served, Shutdown, collect, content, leases, process, serve};
+use varve_rpc::events::Announcer;
+use varve_rpc::{Address, Served, Shutdown, announce, collect, content, leases, process, serve};
 use varve_snapshotter::{DRIVERS, Dependencies, Set};
 
 /// deploy/config/snapshotter.toml says what each is.
@@ -34,14 +35,14 @@ async fn run(config: Config) -> Result<()> {
         content: Arc::new(content::Client::new(bulk)),
         leases: Arc::new(leases::Client::new(store.clone())),
     };
-    let collector = Arc::new(collect::Client::new(store));
+    let collector = Arc::new(collect::Client::new(store.clone()));
     let template = varve_snapshotter::Config::new(config.root.join("snapshotters"));
     let set = Arc::new(Set::new(template, config.aliases, neighbours, collector));
     set.announce_used().await;
     let listener = process::listen(&config.listen).await?;
     process::ready();
-    let ended =
-        serve(listener, Served::default().snapshotters(set.clone(), &DRIVERS), shutdown).await;
+    let telling = announce::snapshotters(set.clone(), &Announcer::elsewhere(store));
+    let ended = serve(listener, Served::default().snapshotters(telling, &DRIVERS), shutdown).await;
     process::stopping();
     ended.and(set.close().await)
 }

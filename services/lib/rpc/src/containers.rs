@@ -1,7 +1,7 @@
 //! containerd.services.containers.v1: records of what runs or ran.
 
 mod client;
-mod convert;
+pub(crate) mod convert;
 mod server;
 
 pub use client::Client;

@@ -1,9 +1,12 @@
 //! containerd.services.events.v1: what happened, told to whoever listens now.
 
+mod announcer;
 mod bus;
 mod client;
 mod server;
 
+pub use announcer::Announcer;
+pub(crate) use announcer::Fact;
 pub use bus::{Bus, Event};
 pub use client::Client;
 pub use server::server;

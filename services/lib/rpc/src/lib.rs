@@ -5,6 +5,7 @@
 //! a server from its first request to its last. Nothing here knows what a service does.
 
 pub mod address;
+pub mod announce;
 pub mod channel;
 pub mod collect;
 pub mod config;

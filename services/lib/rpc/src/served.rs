@@ -61,8 +61,9 @@ where
 }
 
 impl Served {
-    /// A content store. Snapshotters that attend it are let go when `shutdown` begins.
-    pub fn content_store(mut self, store: impl Into<Store>, shutdown: &Shutdown) -> Self {
+    /// A content store, and the bus that events are told on. Who attends or listens is let go when
+    /// `shutdown` begins.
+    pub fn content_store(mut self, store: impl Into<Store>, bus: Bus, shutdown: &Shutdown) -> Self {
         let Store { content, images, leases, namespaces, containers, collector } = store.into();
         self.routes = self
             .routes
@@ -72,7 +73,7 @@ impl Served {
             .add_service(namespaces::server(namespaces))
             .add_service(containers::server(containers))
             .add_service(collect::server(content, images, leases, collector, shutdown.clone()))
-            .add_service(events::server(Bus::new(), shutdown.clone()));
+            .add_service(events::server(bus, shutdown.clone()));
         self.names.extend([content::NAME, images::NAME, leases::NAME, namespaces::NAME]);
         self.names.extend([containers::NAME, collect::NAME, events::NAME]);
         self.plugins.push(Plugin::content());

@@ -66,7 +66,7 @@ fn timed(wire: wire::Container, created_at: Timestamp, updated_at: Timestamp) ->
     }
 }
 
-fn any(any: Any) -> WireAny {
+pub fn any(any: Any) -> WireAny {
     WireAny { type_url: any.type_url, value: any.value.into() }
 }
 

@@ -3,9 +3,11 @@
 use tonic::transport::Channel;
 use varve_core::containers::Any;
 use varve_core::{Result, Scope};
-use varve_proto::containerd::services::events::v1::PublishRequest;
 use varve_proto::containerd::services::events::v1::events_client::EventsClient;
+use varve_proto::containerd::services::events::v1::{ForwardRequest, PublishRequest};
 
+use super::bus::Event;
+use super::server::{any, envelope};
 use crate::scope;
 use crate::status::from_status;
 
@@ -20,9 +22,15 @@ impl Client {
 
     /// Tells an event of the scope's namespace, as of now.
     pub async fn publish(&self, scope: &Scope, topic: &str, event: Any) -> Result<()> {
-        let event = prost_types::Any { type_url: event.type_url, value: event.value.into() };
-        let request = PublishRequest { topic: topic.to_owned(), event: Some(event) };
+        let request = PublishRequest { topic: topic.to_owned(), event: Some(any(event)) };
         self.0.clone().publish(scope::request(scope, request)).await.map_err(from_status)?;
+        Ok(())
+    }
+
+    /// Tells an event with the namespace and time that it has.
+    pub async fn forward(&self, event: Event) -> Result<()> {
+        let request = ForwardRequest { envelope: Some(envelope(event)) };
+        self.0.clone().forward(request).await.map_err(from_status)?;
         Ok(())
     }
 }

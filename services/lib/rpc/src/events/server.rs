@@ -80,7 +80,7 @@ async fn next(events: &mut Receiver<Event>, filter: &Filter) -> Result<Option<Ev
     }
 }
 
-fn envelope(event: Event) -> wire::Envelope {
+pub fn envelope(event: Event) -> wire::Envelope {
     wire::Envelope {
         timestamp: Some(convert::timestamp(event.at)),
         namespace: event.namespace.to_string(),
@@ -102,7 +102,7 @@ fn from_envelope(wire: Option<wire::Envelope>) -> Result<Event> {
     })
 }
 
-fn any(any: Any) -> prost_types::Any {
+pub fn any(any: Any) -> prost_types::Any {
     prost_types::Any { type_url: any.type_url, value: any.value.into() }
 }
 
