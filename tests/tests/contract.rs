@@ -8,10 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use varve_core::Scope;
+use varve_core::snapshots::{NewSnapshot, Snapshots};
 use varve_core::testsuite::contract::{Services, SnapshotsSubject};
-use varve_core::testsuite::memory;
+use varve_core::testsuite::{Door, memory};
 use varve_rpc::channel::{Channel, channel, greet};
-use varve_rpc::{collect, containers, content, images, leases, namespaces, snapshots};
+use varve_rpc::events::Bus;
+use varve_rpc::served::Store;
+use varve_rpc::{
+    Listener, Served, Shutdown, collect, containers, content, images, leases, namespaces, serve,
+    snapshots,
+};
 use varve_tests::cluster::Cluster;
 use varve_tests::command::binary;
 use varve_tests::peers::need_root;
@@ -55,8 +62,8 @@ async fn store() -> (Services, Guard) {
 
 varve_core::content_store_contract!(store);
 
-/// The snapshotter `name` with the content store that its leases are in. What attends a collection is a
-/// process here and no object: who attends is asked by the store, in its own contract.
+/// The snapshotter `name` with the content store that its leases are in. That store asks whoever attends,
+/// so that the contract of an attendee needs a store of its own ([`attendee`]).
 async fn snapshotter(name: &str) -> (SnapshotsSubject, Guard) {
     let guard = start(&["content-store", "snapshotter"]);
     let leases = leases::Client::new(reach(&guard, "content-store").await);
@@ -71,6 +78,42 @@ async fn snapshotter(name: &str) -> (SnapshotsSubject, Guard) {
     (subject, guard)
 }
 
+/// The snapshotter `name`, attending a content store that is this test: what a collector would ask is
+/// asked over the socket.
+async fn attendee(name: &str) -> (SnapshotsSubject, (Guard, Stopped)) {
+    let guard = start(&["snapshotter"]);
+    let (door, mut guests) = Door::new();
+    let memory = Arc::new(memory::Store::new());
+    let store = Store { collector: Arc::new(door), ..Store::from(memory.clone()) };
+    let listener = Listener::bind(&guard.0.socket("content-store").parse().unwrap()).await.unwrap();
+    let shutdown = Shutdown::new();
+    let served = Served::default().content_store(store, Bus::new(), &shutdown);
+    tokio::spawn(serve(listener, served, shutdown.clone()));
+    let client = snapshots::Client::new(reach(&guard, "snapshotter").await, name);
+    // A snapshotter attends from its first change on.
+    let first = NewSnapshot { key: "first".into(), ..NewSnapshot::default() };
+    client.prepare(&Scope::default(), first).await.unwrap();
+    client.remove(&Scope::default(), "first").await.unwrap();
+    let subject = SnapshotsSubject {
+        name: name.to_owned(),
+        snapshots: Arc::new(client),
+        leases: memory,
+        attendee: guests.recv().await.unwrap(),
+        reach: None,
+        views_are_read_only: false,
+    };
+    (subject, (guard, Stopped(shutdown)))
+}
+
+/// Ends the store that this test is.
+struct Stopped(Shutdown);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.start();
+    }
+}
+
 mod native {
     use super::*;
 
@@ -82,8 +125,13 @@ mod native {
         }
     }
 
+    async fn attending() -> (SnapshotsSubject, (Guard, Stopped)) {
+        attendee("native").await
+    }
+
     varve_core::snapshots_contract!(fresh);
     varve_core::trees_contract!(fresh);
+    varve_core::attendee_contract!(attending);
 }
 
 mod overlayfs {
@@ -97,6 +145,14 @@ mod overlayfs {
         Some((subject.mounted(), guard))
     }
 
+    async fn attending() -> Option<(SnapshotsSubject, (Guard, Stopped))> {
+        match need_root("the contract of an attendee on overlayfs") {
+            true => Some(attendee("overlayfs").await),
+            false => None,
+        }
+    }
+
     varve_core::snapshots_contract!(fresh);
     varve_core::trees_contract!(fresh);
+    varve_core::attendee_contract!(attending);
 }

@@ -33,7 +33,10 @@
 //! process uses. See [`contract::Services`] and [`contract::SnapshotsSubject`] for what they are.
 
 pub mod contract;
+mod door;
 pub mod memory;
+
+pub use door::Door;
 
 /// Says on standard error that a test did not run and why, past the test runner's capture: a test
 /// that passes in silence because it did nothing is worse than none.
