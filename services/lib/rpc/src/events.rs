@@ -8,7 +8,7 @@ mod server;
 pub use announcer::Announcer;
 pub(crate) use announcer::Fact;
 pub use bus::{Bus, Event};
-pub use client::Client;
+pub use client::{Client, Listening};
 pub use server::server;
 
 /// As health and reflection name it.

@@ -1,13 +1,16 @@
-//! Events told to a process elsewhere.
+//! Events told to a process elsewhere, and those that it tells.
 
+use tonic::Streaming;
 use tonic::transport::Channel;
 use varve_core::containers::Any;
 use varve_core::{Result, Scope};
 use varve_proto::containerd::services::events::v1::events_client::EventsClient;
-use varve_proto::containerd::services::events::v1::{ForwardRequest, PublishRequest};
+use varve_proto::containerd::services::events::v1::{
+    Envelope, ForwardRequest, PublishRequest, SubscribeRequest,
+};
 
 use super::bus::Event;
-use super::server::{any, envelope};
+use super::server::{any, envelope, from_envelope};
 use crate::scope;
 use crate::status::from_status;
 
@@ -32,5 +35,24 @@ impl Client {
         let request = ForwardRequest { envelope: Some(envelope(event)) };
         self.0.clone().forward(request).await.map_err(from_status)?;
         Ok(())
+    }
+    /// What is told from now on of every namespace, and matches any of `filters`. InvalidArgument for
+    /// a filter that is none.
+    pub async fn listen(&self, filters: &[String]) -> Result<Listening> {
+        let request = SubscribeRequest { filters: filters.to_vec() };
+        let told = self.0.clone().subscribe(request).await.map_err(from_status)?;
+        Ok(Listening(told.into_inner()))
+    }
+}
+
+/// The events of a process elsewhere.
+#[derive(Debug)]
+pub struct Listening(Streaming<Envelope>);
+
+impl Listening {
+    /// The next event; `None` once that process stops. ResourceExhausted where some were missed.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        let envelope = self.0.message().await.map_err(from_status)?;
+        envelope.map(|envelope| from_envelope(Some(envelope))).transpose()
     }
 }

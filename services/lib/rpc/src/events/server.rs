@@ -89,7 +89,7 @@ pub fn envelope(event: Event) -> wire::Envelope {
     }
 }
 
-fn from_envelope(wire: Option<wire::Envelope>) -> Result<Event> {
+pub fn from_envelope(wire: Option<wire::Envelope>) -> Result<Event> {
     let wire = wire.ok_or_else(|| Error::invalid("an envelope is missing"))?;
     if wire.timestamp.is_none() {
         return Err(Error::invalid("an event that is forwarded has a time"));
