@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -177,7 +177,7 @@ impl Drop for Cluster {
     /// The last that was started ends first: each may still need those before it.
     fn drop(&mut self) {
         while let Some(mut process) = self.processes.pop() {
-            process.stop();
+            let _ = process.stop();
         }
     }
 }
@@ -212,20 +212,22 @@ impl Process {
         Ok(())
     }
 
-    /// Asks it to end, and makes it end where it does not.
-    fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
+    /// Asks it to end, and makes it end where it does not. Answers how it ended by itself; `None`
+    /// where it did not, or was not running.
+    pub fn stop(&mut self) -> Option<ExitStatus> {
+        let mut child = self.child.take()?;
         if let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let end = Instant::now() + STOP;
         while Instant::now() < end {
-            if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
+            if let Some(ended) = child.try_wait().transpose() {
+                return ended.ok();
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = child.kill();
         let _ = child.wait();
+        None
     }
 }

@@ -20,8 +20,9 @@ use super::convert::{failure, from_place, node};
 use crate::channel::MAX_MESSAGE;
 use crate::status::from_status;
 
-/// Between two attempts to attend: the first, doubled up to the last.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Between two attempts to attend: the first, doubled up to the last. While the snapshotter is away no
+/// blob is collected, so a store that is back is found soon, however long it was gone.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// Bytes of nodes in one message, more or less.
 const BATCH: usize = 1 << 20;
 
@@ -41,8 +42,12 @@ async fn again(store: ContentStoreClient<Channel>, name: &str, attendee: Arc<dyn
                 pause = first;
                 attendance.serve(name, &*attendee).await;
             }
-            Err(error) => {
+            // Said once, and not each second.
+            Err(error) if pause == first => {
                 tracing::warn!(name, error = %error.chain(), "cannot attend collections; trying again");
+            }
+            Err(error) => {
+                tracing::debug!(name, error = %error.chain(), "cannot attend collections")
             }
         }
         sleep(pause).await;
