@@ -9,6 +9,16 @@ use super::print;
 
 /// Longest text that a template may make, in bytes.
 const MOST: usize = 64 << 20;
+/// Most turns of a range over a number.
+const TURNS: u64 = 1 << 20;
+
+/// Where a template goes on after a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
 
 /// Renders one template.
 pub struct Evaluation<'a> {
@@ -25,23 +35,29 @@ impl<'a> Evaluation<'a> {
 
     /// The text of `nodes`.
     pub fn run(mut self, nodes: &[Node]) -> Result<String> {
-        self.nodes(nodes, self.root)?;
-        Ok(self.text)
+        match self.nodes(nodes, self.root)? {
+            Flow::Next => Ok(self.text),
+            _ => Err(Error::invalid("{{break}} and {{continue}} are only for range")),
+        }
     }
 
-    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<()> {
+    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow> {
         let known = self.variables.len();
+        let mut flow = Flow::Next;
         for node in nodes {
-            self.node(node, dot)?;
+            flow = self.node(node, dot)?;
             if self.text.len() > MOST {
                 return Err(Error::exhausted(format!("the template makes more than {MOST} bytes")));
             }
+            if flow != Flow::Next {
+                break;
+            }
         }
         self.variables.truncate(known);
-        Ok(())
+        Ok(flow)
     }
 
-    fn node(&mut self, node: &Node, dot: &Value) -> Result<()> {
+    fn node(&mut self, node: &Node, dot: &Value) -> Result<Flow> {
         match node {
             Node::Text(text) => self.text.push_str(text),
             Node::Print(pipeline) => {
@@ -58,18 +74,22 @@ impl<'a> Evaluation<'a> {
                         return self.nodes(body, dot);
                     }
                 }
-                self.nodes(otherwise, dot)?;
+                return self.nodes(otherwise, dot);
             }
             Node::With(pipeline, body, otherwise) => {
                 let value = self.pipeline(pipeline, dot)?;
                 if !is_true(&value) {
                     return self.nodes(otherwise, dot);
                 }
-                self.each(&pipeline.variables, None, &value, body)?;
+                return self.each(&pipeline.variables, None, &value, body);
             }
-            Node::Range(pipeline, body, otherwise) => self.range(pipeline, body, otherwise, dot)?,
+            Node::Range(pipeline, body, otherwise) => {
+                return self.range(pipeline, body, otherwise, dot);
+            }
+            Node::Break => return Ok(Flow::Break),
+            Node::Continue => return Ok(Flow::Continue),
         }
-        Ok(())
+        Ok(Flow::Next)
     }
 
     fn range(
@@ -78,8 +98,11 @@ impl<'a> Evaluation<'a> {
         body: &[Node],
         otherwise: &[Node],
         dot: &Value,
-    ) -> Result<()> {
-        let value = self.pipeline(pipeline, dot)?;
+    ) -> Result<Flow> {
+        let value = match self.pipeline(pipeline, dot)? {
+            Value::Number(turns) => counted(&turns)?,
+            value => value,
+        };
         let entries: Vec<(Value, &Value)> = match &value {
             Value::Array(all) => all.iter().enumerate().map(|(n, item)| (n.into(), item)).collect(),
             Value::Object(map) => {
@@ -91,9 +114,12 @@ impl<'a> Evaluation<'a> {
         if entries.is_empty() {
             return self.nodes(otherwise, dot);
         }
-        entries
-            .iter()
-            .try_for_each(|(key, item)| self.each(&pipeline.variables, Some(key), item, body))
+        for (key, item) in &entries {
+            if self.each(&pipeline.variables, Some(key), item, body)? == Flow::Break {
+                break;
+            }
+        }
+        Ok(Flow::Next)
     }
 
     /// A body with another dot, and the variables that go with it: the value's, or the key's and the value's.
@@ -103,7 +129,7 @@ impl<'a> Evaluation<'a> {
         key: Option<&Value>,
         item: &Value,
         body: &[Node],
-    ) -> Result<()> {
+    ) -> Result<Flow> {
         let known = self.variables.len();
         let values = key.filter(|_| names.len() == 2).into_iter().chain([item]);
         self.variables.extend(names.iter().cloned().zip(values.cloned()));
@@ -129,6 +155,10 @@ impl<'a> Evaluation<'a> {
             }
             return self.term(first, dot);
         };
+        if matches!(name.as_str(), "and" | "or") && rest.len() + usize::from(piped.is_some()) > 0 {
+            let value = self.decided(name == "or", rest, piped, dot)?;
+            return self.fields(value, &first.fields, false);
+        }
         let mut arguments = Vec::with_capacity(rest.len() + 1);
         for term in rest {
             arguments.push(self.term(term, dot)?);
@@ -136,6 +166,24 @@ impl<'a> Evaluation<'a> {
         arguments.extend(piped);
         let value = functions::call(name, arguments)?;
         self.fields(value, &first.fields, false)
+    }
+
+    /// `and`, and `or`: what comes after the value that decides is not evaluated.
+    fn decided(
+        &mut self,
+        by: bool,
+        terms: &[Term],
+        piped: Option<Value>,
+        dot: &Value,
+    ) -> Result<Value> {
+        let mut last = Value::Null;
+        for term in terms {
+            last = self.term(term, dot)?;
+            if is_true(&last) == by {
+                return Ok(last);
+            }
+        }
+        Ok(piped.unwrap_or(last))
     }
 
     fn term(&mut self, term: &Term, dot: &Value) -> Result<Value> {
@@ -172,6 +220,13 @@ impl<'a> Evaluation<'a> {
         }
         Ok(value)
     }
+}
+
+/// What a range over a number goes over.
+fn counted(turns: &serde_json::Number) -> Result<Value> {
+    let bad = || Error::invalid(format!("range over {turns}: want 0 to {TURNS}"));
+    let turns = turns.as_u64().filter(|turns| *turns <= TURNS).ok_or_else(bad)?;
+    Ok((0..turns).collect())
 }
 
 fn unknown(field: &str, map: &Map<String, Value>) -> Error {

@@ -7,9 +7,10 @@ use varve_core::{Error, Result};
 
 use super::eval::is_true;
 use super::print;
+use super::printf::printf;
 
 /// Widest padding, in characters.
-const WIDEST: usize = 4096;
+pub const WIDEST: usize = 4096;
 
 /// Calls `name`; the value that was piped is the last argument.
 pub fn call(name: &str, arguments: Vec<Value>) -> Result<Value> {
@@ -36,10 +37,15 @@ pub fn call(name: &str, arguments: Vec<Value>) -> Result<Value> {
         ("print", all) => spaced(all, false).into(),
         ("printf", [Value::String(format), rest @ ..]) => printf(format, rest)?.into(),
         ("len", [value]) => length(value).ok_or_else(wrong)?.into(),
-        ("index", [value, path @ ..]) => index(value, path).ok_or_else(wrong)?,
+        ("index", [value, path @ ..]) => index(value, path)?,
+        ("slice", [Value::String(text), bounds @ ..]) => {
+            let range = range(text.len(), bounds).ok_or_else(wrong)?;
+            text.get(range).ok_or_else(wrong)?.into()
+        }
+        ("slice", [Value::Array(all), bounds @ ..]) => {
+            all[range(all.len(), bounds).ok_or_else(wrong)?].to_vec().into()
+        }
         ("not", [value]) => (!is_true(value)).into(),
-        ("and", [_, ..]) => first(arguments, |value| !is_true(value)),
-        ("or", [_, ..]) => first(arguments, is_true),
         ("eq", [value, others @ ..]) if !others.is_empty() => {
             others.iter().any(|other| compare(value, other) == Some(Ordering::Equal)).into()
         }
@@ -56,17 +62,11 @@ pub fn call(name: &str, arguments: Vec<Value>) -> Result<Value> {
     })
 }
 
-const NAMES: [&str; 22] = [
+/// `and` and `or` need not look at all of their arguments: they are the evaluation's own.
+const NAMES: [&str; 23] = [
     "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not",
-    "or", "pad", "print", "printf", "println", "split", "title", "truncate", "upper",
+    "or", "pad", "print", "printf", "println", "slice", "split", "title", "truncate", "upper",
 ];
-
-/// The first that `decides`, or else the last.
-fn first(mut arguments: Vec<Value>, decides: impl Fn(&Value) -> bool) -> Value {
-    let last = arguments.len().saturating_sub(1);
-    let at = arguments.iter().position(decides).unwrap_or(last);
-    arguments.swap_remove(at)
-}
 
 fn whole(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok()
@@ -104,17 +104,40 @@ fn length(value: &Value) -> Option<usize> {
     }
 }
 
-fn index(value: &Value, path: &[Value]) -> Option<Value> {
-    let mut value = value;
+fn index(value: &Value, path: &[Value]) -> Result<Value> {
+    let mut value = value.clone();
     for step in path {
         value = match (value, step) {
-            (Value::Array(all), step) => all.get(whole(step)?)?,
-            (Value::Object(map), Value::String(key)) => map.get(key).unwrap_or(&Value::Null),
-            (Value::Null, _) => &Value::Null,
-            _ => return None,
+            (Value::Array(mut all), Value::Number(at)) => {
+                let at_once = whole(step).filter(|at| *at < all.len());
+                let outside = || Error::invalid(format!("index {at} of a list of {}", all.len()));
+                all.swap_remove(at_once.ok_or_else(outside)?)
+            }
+            (Value::Object(mut map), Value::String(key)) => match map.remove(key) {
+                Some(value) => value,
+                // Of a map of texts, such as labels, Go makes an empty text.
+                None if !map.is_empty() && map.values().all(Value::is_string) => "".into(),
+                None => Value::Null,
+            },
+            (Value::Null, _) => Value::Null,
+            (other, step) => {
+                let (what, by) = (print::kind(&other), print::kind(step));
+                return Err(Error::invalid(format!("index of {what} by {by}")));
+            }
         };
     }
-    Some(value.clone())
+    Ok(value)
+}
+
+/// The bounds of `slice`, each of which may be left out.
+fn range(len: usize, bounds: &[Value]) -> Option<std::ops::Range<usize>> {
+    let (from, to) = match bounds {
+        [] => (0, len),
+        [from] => (whole(from)?, len),
+        [from, to] => (whole(from)?, whole(to)?),
+        _ => return None,
+    };
+    (from <= to && to <= len).then_some(from..to)
 }
 
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
@@ -125,58 +148,4 @@ fn compare(a: &Value, b: &Value) -> Option<Ordering> {
         (Value::Null, Value::Null) => Some(Ordering::Equal),
         _ => None,
     }
-}
-
-/// `%v %s %d %q %t %f %x %%`, with a width and `-`.
-fn printf(format: &str, values: &[Value]) -> Result<String> {
-    let mut values = values.iter();
-    let mut text = String::new();
-    let mut chars = format.chars().peekable();
-    while let Some(char) = chars.next() {
-        if char != '%' {
-            text.push(char);
-            continue;
-        }
-        let mut spec = String::new();
-        while let Some(flag) = chars.next_if(|c| c.is_ascii_digit() || matches!(c, '-' | '.')) {
-            spec.push(flag);
-        }
-        match chars.next() {
-            Some('%') => text.push('%'),
-            Some(verb) => {
-                let value = values.next().ok_or_else(|| {
-                    Error::invalid(format!("printf {format:?}: more verbs than arguments"))
-                })?;
-                text += &padded(&spec, verbatim(verb, &spec, value)?);
-            }
-            None => return Err(Error::invalid(format!("printf {format:?}: ends with %"))),
-        }
-    }
-    Ok(text)
-}
-
-fn verbatim(verb: char, spec: &str, value: &Value) -> Result<String> {
-    let wrong = || Error::invalid(format!("printf: %{verb} of {}", print::kind(value)));
-    Ok(match verb {
-        'v' | 's' => print::inner(value),
-        'd' => value.as_i64().ok_or_else(wrong)?.to_string(),
-        'x' => format!("{:x}", value.as_i64().ok_or_else(wrong)?),
-        't' => value.as_bool().ok_or_else(wrong)?.to_string(),
-        'q' => format!("{:?}", value.as_str().ok_or_else(wrong)?),
-        'f' => {
-            let digits = spec.split_once('.').and_then(|(_, digits)| digits.parse().ok());
-            let digits: usize = digits.unwrap_or(6).min(WIDEST);
-            format!("{:.digits$}", value.as_f64().ok_or_else(wrong)?)
-        }
-        _ => return Err(Error::invalid(format!("printf: there is no %{verb}"))),
-    })
-}
-
-fn padded(spec: &str, text: String) -> String {
-    let (left, width) = match spec.strip_prefix('-') {
-        Some(width) => (true, width),
-        None => (false, spec),
-    };
-    let width = width.split('.').next().unwrap_or_default().parse().unwrap_or(0_usize).min(WIDEST);
-    if left { format!("{text:<width$}") } else { format!("{text:>width$}") }
 }

@@ -118,6 +118,7 @@ fn token(text: &str, first: char, attached: bool) -> Result<(Token, usize)> {
         '=' => (Token::Assign, 1),
         ':' if text.starts_with(":=") => (Token::Assign, 2),
         '"' | '`' => string(text, first)?,
+        '\'' => character(text)?,
         '$' => {
             let len = 1 + word(&text[1..]);
             (Token::Variable(text[1..len].to_owned()), len)
@@ -134,12 +135,49 @@ fn token(text: &str, first: char, attached: bool) -> Result<(Token, usize)> {
     })
 }
 
+/// An integer with or without a base, or a fraction: `7`, `-0x1f`, `1_000`, `1e-3`.
 fn number(text: &str) -> Result<(Token, usize)> {
-    let end = text[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_');
-    let len = end.map_or(text.len(), |end| end + 1);
-    let digits = text[..len].trim_start_matches('+');
-    let bad = |_| Error::invalid(format!("{:?} is no number", &text[..len]));
-    Ok((Token::Number(digits.parse().map_err(bad)?), len))
+    let mut before = text.chars().next().unwrap_or_default();
+    let ends = |char: char| {
+        let exponent = matches!(before, 'e' | 'E') && matches!(char, '+' | '-');
+        before = char;
+        !exponent && !char.is_ascii_alphanumeric() && char != '.' && char != '_'
+    };
+    let len = text[1..].find(ends).map_or(text.len(), |end| end + 1);
+    let bad = || Error::invalid(format!("{:?} is no number", &text[..len]));
+    Ok((Token::Number(value(&text[..len]).ok_or_else(bad)?), len))
+}
+
+fn value(text: &str) -> Option<serde_json::Number> {
+    let text = text.replace('_', "");
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let based = |base| i64::from_str_radix(&format!("{sign}{}", digits.get(2..)?), base).ok();
+    match digits.get(..2) {
+        Some("0x" | "0X") => Some(based(16)?.into()),
+        Some("0o" | "0O") => Some(based(8)?.into()),
+        Some("0b" | "0B") => Some(based(2)?.into()),
+        _ => match text.parse::<i64>() {
+            Ok(whole) => Some(whole.into()),
+            Err(_) => serde_json::Number::from_f64(text.parse().ok()?),
+        },
+    }
+}
+
+/// A character is its number, as in Go.
+fn character(text: &str) -> Result<(Token, usize)> {
+    let mut chars = text[1..].chars();
+    let (char, len) = match chars.next() {
+        Some('\\') => (unescaped(chars.next())?, 2),
+        Some(char) => (char, char.len_utf8()),
+        None => ('\'', 0),
+    };
+    match text[1 + len..].starts_with('\'') {
+        true => Ok((Token::Number(u32::from(char).into()), len + 2)),
+        false => Err(Error::invalid(format!("the character {text} is not closed"))),
+    }
 }
 
 /// A string as Go writes it, interpreted or raw.
@@ -191,7 +229,7 @@ mod tests {
     fn braces_in_a_string_end_no_action() {
         let all = pieces("{{\"}}\"}}x").unwrap();
         assert_eq!(all, [Piece::Action(vec![Token::Text("}}".into())]), Piece::Text("x".into())]);
-        for bad in ["{{", "{{\"}}", "{{#}}", "{{\"\\q\"}}", "{{1x}}"] {
+        for bad in ["{{", "{{\"}}", "{{#}}", "{{\"\\q\"}}", "{{1x}}", "{{'ab'}}", "{{'"] {
             assert!(pieces(bad).is_err(), "{bad}");
         }
     }

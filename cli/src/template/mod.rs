@@ -7,6 +7,7 @@ mod functions;
 mod lex;
 mod parse;
 mod print;
+mod printf;
 
 use serde_json::Value;
 use varve_core::Result;
@@ -72,6 +73,10 @@ mod tests {
                 "alpine  |    7|\"z\"|1.2%",
             ),
             ("{{$x := .Name}}{{$x}} {{- /* gone */ -}} !", "alpine!"),
+            (r#"{{index .Labels "none"}}{{slice .Name 1 3}}{{slice .Tags 1}}"#, "lp[y]"),
+            ("{{range .Tags}}{{if eq . \"y\"}}{{break}}{{end}}{{.}}{{continue}}z{{end}}", "x"),
+            ("{{and false .Nope}}{{or 1 .Nope}}{{range 3}}{{.}}{{end}}", "false1012"),
+            ("{{0x10}} {{-1_0}} {{1e3}} {{1.5}} {{'a'}}", "16 -10 1000 1.5 97"),
             (r#"{{(index .Tags 0)}}{{"a\tb"}}{{`r\n`}}"#, "xa\tbr\\n"),
         ] {
             assert_eq!(render(template).unwrap(), text, "{template}");
@@ -91,6 +96,9 @@ mod tests {
             ("{{range .Name}}{{end}}", "range over a text"),
             ("{{(.Name}}", "is not closed"),
             ("{{$y}}", "$y is not declared"),
+            ("{{index .Tags 9}}", "index 9 of a list of 2"),
+            ("{{break}}", "only for range"),
+            ("{{range 9999999999}}{{end}}", "want 0 to"),
             ("{{.Name 1}}", "only a function takes arguments"),
             ("{{}}", "a command is missing"),
         ] {

@@ -20,6 +20,10 @@ pub enum Node {
     If(Vec<(Pipeline, Vec<Node>)>, Vec<Node>),
     With(Pipeline, Vec<Node>, Vec<Node>),
     Range(Pipeline, Vec<Node>, Vec<Node>),
+    /// Ends the innermost range.
+    Break,
+    /// Goes on with the next of the innermost range.
+    Continue,
 }
 
 /// `$a, $b := command | command`.
@@ -87,6 +91,8 @@ fn block(pieces: &mut Pieces, depth: usize) -> Result<(Vec<Node>, End)> {
                 tokens.next();
                 nodes.push(control(&keyword, tokens, pieces, depth)?);
             }
+            "break" if tokens.len() == 1 => nodes.push(Node::Break),
+            "continue" if tokens.len() == 1 => nodes.push(Node::Continue),
             _ => nodes.push(Node::Print(whole(tokens)?)),
         }
     }

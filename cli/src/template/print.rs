@@ -17,7 +17,10 @@ pub fn inner(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
         Value::Bool(value) => value.to_string(),
-        Value::Number(number) => number.to_string(),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(fraction) => fraction.to_string(),
+            None => number.to_string(),
+        },
         Value::String(text) => text.clone(),
         Value::Array(all) => {
             let all: Vec<String> = all.iter().map(inner).collect();
