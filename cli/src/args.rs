@@ -8,8 +8,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, inspect, leases, mount, pull, rm,
-    snapshots, tag, unmount, version,
+    completion, content, daemon, gc, health, history, images, inspect, leases, mount, prune, pull,
+    rm, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -88,6 +88,7 @@ pub enum Command {
     Images(images::Images),
     #[command(about = "Remove images; the same as `varve image rm`")]
     Rmi(rm::Rm),
+    Prune(prune::Prune),
     Tag(tag::Tag),
     Inspect(inspect::Inspect),
     History(history::History),

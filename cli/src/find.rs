@@ -1,10 +1,12 @@
 //! Which image a person means: by name, by ID or the start of one, by digest.
 
 use varve_core::images::Image as Named;
-use varve_core::{Digest, Error, Kind, Platform, Reference, Result, ResultExt};
+use varve_core::{Descriptor, Digest, Error, Platform, Reference, Result, ResultExt, Scope};
 
 use crate::image::{Documents, Image};
+use crate::services::Services;
 use crate::session::Session;
+use crate::survey;
 
 /// What was meant.
 pub enum Found {
@@ -74,9 +76,10 @@ fn id_prefix(text: &str) -> Option<&str> {
 /// The images whose ID, or whose target's digest, begins so.
 async fn by_id(session: &Session, all: Vec<Named>, text: &str, prefix: &str) -> Result<Vec<Named>> {
     let mut found: Vec<(Digest, Named)> = Vec::new();
+    let ids = survey::ids(session, &all).await?;
     for named in all {
-        let id = present(session, &named).await?.map(|image| image.id());
         let target = named.target.digest;
+        let id = ids.get(&target).copied();
         if id.is_some_and(|id| id.hex().starts_with(prefix)) || target.hex().starts_with(prefix) {
             found.push((id.unwrap_or(target), named));
         }
@@ -94,19 +97,40 @@ async fn by_id(session: &Session, all: Vec<Named>, text: &str, prefix: &str) -> 
 
 /// The image for this machine, or else for the first platform that is here.
 pub async fn present(session: &Session, named: &Named) -> Result<Option<Image>> {
-    let documents = Documents { services: &session.services, scope: &session.scope, remote: None };
-    let host = Platform::host();
-    match documents.load(&named.target, &host).await {
-        Ok(image) => return Ok(Some(image)),
-        Err(error) if error.kind() == Kind::NotFound => {}
-        Err(error) => return Err(error),
+    let (services, scope, target) = (&session.services, &session.scope, &named.target);
+    match best(services, scope, target).await? {
+        None => other(services, scope, target).await,
+        best => Ok(best),
     }
-    let Some(indexes) = documents.indexes(&named.target, &host).await.found()? else {
+}
+
+/// The image for this machine, where it is here: the one that a pull without a platform brings.
+pub async fn best(
+    services: &Services,
+    scope: &Scope,
+    target: &Descriptor,
+) -> Result<Option<Image>> {
+    let documents = Documents { services, scope, remote: None };
+    documents.load(target, &Platform::host()).await.found()
+}
+
+/// The first platform of an index that is here.
+pub async fn other(
+    services: &Services,
+    scope: &Scope,
+    target: &Descriptor,
+) -> Result<Option<Image>> {
+    if target.media_type.is_manifest() {
+        return Ok(None);
+    }
+    let documents = Documents { services, scope, remote: None };
+    let host = Platform::host();
+    let Some(indexes) = documents.indexes(target, &host).await.found()? else {
         return Ok(None);
     };
     let children: Vec<_> = indexes.iter().flat_map(|(_, index)| &index.manifests).collect();
     for child in children.into_iter().filter(|child| child.media_type.is_manifest()) {
-        let info = session.services.content.info(&session.scope, &child.digest).await.found()?;
+        let info = services.content.info(scope, &child.digest).await.found()?;
         if info.is_some() {
             let image = documents.below(indexes.clone(), child.clone()).await.found()?;
             if image.is_some() {

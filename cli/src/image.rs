@@ -62,6 +62,10 @@ impl Documents<'_> {
     /// The image for `platform` below `target`. Without a remote NotFound where a document of it is
     /// not here.
     pub async fn load(&self, target: &Descriptor, platform: &Platform) -> Result<Image> {
+        if target.media_type.is_manifest() {
+            // It chooses itself.
+            return self.below(Vec::new(), target.clone()).await;
+        }
         let indexes = self.indexes(target, platform).await?;
         let manifest = self.services.resolver.select(self.scope, target, platform).await?;
         self.below(indexes, manifest).await
@@ -115,15 +119,20 @@ impl Documents<'_> {
 
     /// Reads one document; `None` where it is a manifest and not an index.
     async fn index(&self, descriptor: &Descriptor) -> Result<Option<Index>> {
+        match self.document(descriptor).await? {
+            Document::Index(index) => Ok(Some(index)),
+            Document::Manifest(_) => Ok(None),
+        }
+    }
+
+    /// Reads an index or a manifest.
+    pub async fn document(&self, descriptor: &Descriptor) -> Result<Document> {
         let (kind, noun) = (&descriptor.media_type, || noun(descriptor));
         if !kind.is_index() && !kind.is_manifest() {
             return Err(Error::invalid(format!("{kind} {}: is no image", descriptor.digest)));
         }
         let bytes = self.read(descriptor).await?;
-        match Document::parse(&descriptor.media_type, &bytes).context(noun)? {
-            Document::Index(index) => Ok(Some(index)),
-            Document::Manifest(_) => Ok(None),
-        }
+        Document::parse(&descriptor.media_type, &bytes).context(noun)
     }
 
     /// Its bytes, or an error that names it.

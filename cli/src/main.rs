@@ -12,11 +12,15 @@ mod output;
 mod process;
 mod progress;
 mod pull;
+mod reach;
+mod removal;
 mod root;
 mod services;
 mod session;
+mod survey;
 mod template;
 mod unpack;
+mod usage;
 
 use std::process::ExitCode;
 

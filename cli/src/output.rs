@@ -65,6 +65,12 @@ pub fn tell(line: &str) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
+/// Asks on the line that the answer is typed on.
+pub fn ask(question: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = write!(stdout, "{question}").and_then(|()| stdout.flush());
+}
+
 /// The text without what could move a terminal's cursor or change its colours.
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());

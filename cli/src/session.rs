@@ -31,6 +31,8 @@ pub struct Session {
     /// The namespace that was asked for, without a lease.
     pub scope: Scope,
     pub output: Output,
+    /// What tells this namespace of this store from others.
+    pub store: String,
     home: Option<Home>,
 }
 
@@ -51,7 +53,8 @@ impl Session {
             (None, None) => of_root(global).await?,
         };
         let output = Output { format: global.output };
-        Ok(Self { services, scope: Scope::of(global.namespace.clone()), output, home })
+        let (scope, store) = (Scope::of(global.namespace.clone()), store(global)?);
+        Ok(Self { services, scope, output, store, home })
     }
 
     /// Waits for those whom this process serves, writes what is pending, lets go of the root.
@@ -62,6 +65,15 @@ impl Session {
         }
         embedded.close().await
     }
+}
+
+fn store(global: &Global) -> Result<String> {
+    let at = match (&global.address, &global.config) {
+        (Some(address), _) => address.to_string(),
+        (None, Some(file)) => file.display().to_string(),
+        (None, None) => root::path(global.root.as_deref())?.display().to_string(),
+    };
+    Ok(format!("{at} {}", global.namespace))
 }
 
 async fn elsewhere(address: &Address) -> Result<Services> {

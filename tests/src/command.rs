@@ -28,6 +28,7 @@ pub struct Varve {
     // Before the root: they work in it.
     cluster: Cluster,
     root: TempDir,
+    cache: TempDir,
 }
 
 impl Varve {
@@ -45,7 +46,8 @@ impl Varve {
     pub fn over(topology: Topology, binary: PathBuf) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("varve-").tempdir()?;
         let cluster = Cluster::start(topology, &binary, root.path())?;
-        Ok(Self { binary, cluster, root })
+        let cache = tempfile::Builder::new().prefix("varve-cache-").tempdir()?;
+        Ok(Self { binary, cluster, root, cache })
     }
 
     /// The processes that serve it.
@@ -77,6 +79,7 @@ impl Varve {
             command.env_remove(name);
         }
         command.env("DOCKER_CONFIG", self.root.path().join("no-docker-config"));
+        command.env("XDG_CACHE_HOME", self.cache.path());
         command
     }
 

@@ -1,17 +1,17 @@
 //! `varve images`: names, and what they point to.
 
-mod filter;
+pub mod filter;
 mod list;
-mod row;
+pub mod row;
+mod tree;
 
 use clap::{Args, Subcommand};
 
 use crate::commands::rm::Rm;
-use crate::commands::{history, inspect, tag};
+use crate::commands::{history, inspect, prune, tag};
 use crate::failure;
 use crate::session::Session;
 use list::Ls;
-pub use row::unpacked;
 
 /// Show the images that are here, and work with them
 #[derive(Args, Debug)]
@@ -30,6 +30,7 @@ enum Command {
     #[command(visible_alias = "list")]
     Ls(Ls),
     Rm(Rm),
+    Prune(prune::Prune),
     Tag(tag::Tag),
     Inspect(inspect::Inspect),
     History(history::History),
@@ -41,6 +42,7 @@ impl Images {
             None => self.ls.run(session).await,
             Some(Command::Ls(ls)) => ls.run(session).await,
             Some(Command::Rm(rm)) => rm.run(session).await,
+            Some(Command::Prune(prune)) => prune.run(session).await,
             Some(Command::Tag(tag)) => tag.run(session).await,
             Some(Command::Inspect(inspect)) => inspect.run(session).await,
             Some(Command::History(history)) => history.run(session).await,

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 use varve_core::images::Image as Named;
-use varve_core::labels::{DANGLING, DISTRIBUTION_SOURCE};
+use varve_core::labels::DISTRIBUTION_SOURCE;
+use varve_core::unpack::Layer;
 use varve_core::{Error, Reference, Result, ResultExt};
 
 use crate::failure;
@@ -12,7 +13,9 @@ use crate::image::Image;
 use crate::output;
 use crate::progress;
 use crate::session::Session;
+use crate::survey::Trees;
 use crate::template::Template;
+use crate::usage::is_dangling;
 
 /// Tell all about images, as JSON
 #[derive(Args, Debug)]
@@ -72,8 +75,9 @@ async fn inspect(session: &Session, text: &str) -> Result<Value> {
     };
     let (tags, digests) = names(session, &named).await?;
     let (config, id) = (&image.config, image.id());
-    let unpacked = super::images::unpacked(session, &image).await?;
-    let size = unpacked.as_ref().map_or_else(|| packed(&image), |(_, size)| *size);
+    let chain_ids: Vec<_> = image.layers.iter().map(Layer::chain_id).collect();
+    let tree = Trees::new(session).of(&id, &chain_ids).await?;
+    let size = tree.as_ref().map_or_else(|| packed(&image), |tree| tree.size);
     let mut all = json!({
         "Id": id.to_string(),
         "RepoTags": tags,
@@ -86,7 +90,7 @@ async fn inspect(session: &Session, text: &str) -> Result<Value> {
         "Architecture": config.architecture,
         "Os": config.os,
         "Size": size,
-        "GraphDriver": graph_driver(session, &image, unpacked.map(|(name, _)| name)).await?,
+        "GraphDriver": graph_driver(session, &image, tree.map(|tree| tree.snapshotter)).await?,
         "RootFS": {"Type": "layers", "Layers": layers(&image)},
         "Metadata": {"LastTagTime": named.updated_at.to_string()},
         "Descriptor": descriptor(&named),
@@ -127,7 +131,7 @@ async fn names(session: &Session, named: &Named) -> Result<(Vec<String>, Vec<Str
     let (mut tags, mut digests) = (Vec::new(), Vec::new());
     for other in services.images.list(scope, &[filter]).await? {
         let Ok(reference) = other.name.parse::<Reference>() else { continue };
-        if other.name.starts_with(DANGLING) {
+        if is_dangling(&other.name) {
             continue;
         }
         if reference.tag().is_some() && reference.digest().is_none() {

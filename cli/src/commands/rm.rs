@@ -1,17 +1,13 @@
 //! `varve image rm`: takes names from images, and the images with their last one.
 
-use std::collections::HashSet;
-
 use clap::Args;
-use serde::Serialize;
-use varve_core::images::{Image as Named, Removal};
-use varve_core::labels::{DANGLING, DISTRIBUTION_SOURCE};
-use varve_core::{Error, Reference, Result, ResultExt};
+use varve_core::images::Image as Named;
+use varve_core::{Error, Result};
 
 use crate::failure;
 use crate::find::{self, Found};
-use crate::image::Image;
 use crate::progress;
+use crate::removal::{self, Done, Taken};
 use crate::session::Session;
 
 /// Remove images
@@ -29,24 +25,17 @@ pub struct Rm {
     force: bool,
 }
 
-/// A line of what was done, as Docker's API has it.
-#[derive(Serialize, Debug)]
-enum Done {
-    Untagged(String),
-    Deleted(String),
-}
-
 impl Rm {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
         let mut failures = Vec::new();
-        let mut done = Vec::new();
+        let mut taken = Vec::new();
         for text in &self.images {
-            match self.remove(session, text).await {
-                Ok(lines) => done.extend(lines),
-                Err(error) => failures.push(error),
+            if let Err(error) = self.take(session, text, &mut taken).await {
+                failures.push(error);
             }
         }
-        let lines: Vec<String> = done.iter().map(Done::line).collect();
+        let (done, _) = removal::finish(session, taken).await?;
+        let lines: Vec<String> = done.iter().map(line).collect();
         session.output.lines(&lines, &done)?;
         // All of them are told; the last one ends the command.
         let Some(last) = failures.pop() else { return Ok(()) };
@@ -54,16 +43,15 @@ impl Rm {
         Err(last.into())
     }
 
-    async fn remove(&self, session: &Session, text: &str) -> Result<Vec<Done>> {
+    async fn take(&self, session: &Session, text: &str, taken: &mut Vec<Taken>) -> Result<()> {
         let names = match find::find(session, text).await? {
             Found::Name(named) => vec![*named],
             Found::Id(names) => self.all_of(text, names)?,
         };
-        let mut done = Vec::new();
-        for named in names {
-            done.extend(self.untag(session, named).await?);
+        for named in &names {
+            taken.push(removal::take(session, named, self.force).await?);
         }
-        Ok(done)
+        Ok(())
     }
 
     /// An ID that has several names means all of them only where that is said.
@@ -71,70 +59,17 @@ impl Rm {
         if names.len() < 2 || self.force {
             return Ok(names);
         }
-        let names: Vec<String> = names.iter().map(|named| familiar(&named.name)).collect();
+        let names: Vec<String> = names.iter().map(|named| removal::familiar(&named.name)).collect();
         let names = names.join(", ");
         Err(Error::precondition(format!(
             "image {text} has several names: {names}; remove them one by one, or all with --force"
         )))
     }
-
-    /// Removes one name, and what nothing else needs with it.
-    async fn untag(&self, session: &Session, named: Named) -> Result<Vec<Done>> {
-        let (services, scope) = (&session.services, &session.scope);
-        let image = find::present(session, &named).await?;
-        let from_registry = repo_digest(session, &named).await?;
-        let removal = Removal { name: named.name.clone(), force: self.force };
-        let removed = services.images.remove(scope, removal).await?;
-        let mut done = Vec::new();
-        if !named.name.starts_with(DANGLING) {
-            done.push(Done::Untagged(familiar(&named.name)));
-        }
-        if let Some(digest) = from_registry.filter(|_| !same_repository(&named, &removed.left)) {
-            done.push(Done::Untagged(digest));
-        }
-        if removed.left.is_empty() {
-            done.extend(deleted(session, &named, image.as_ref()).await?);
-        }
-        Ok(done)
-    }
 }
 
-/// Collects, and tells what has gone of the image.
-async fn deleted(session: &Session, named: &Named, image: Option<&Image>) -> Result<Vec<Done>> {
-    let collected = session.services.collector.collect(false).await?;
-    let gone: HashSet<String> = collected.snapshots.into_iter().map(|(_, _, key)| key).collect();
-    let id = image.map_or(named.target.digest, Image::id);
-    let layers = image.into_iter().flat_map(|image| image.layers.iter().rev());
-    let layers = layers.map(|layer| layer.chain_id().to_string()).filter(|key| gone.contains(key));
-    Ok(std::iter::once(id.to_string()).chain(layers).map(Done::Deleted).collect())
-}
-
-/// `repository@digest`, for what came from a registry under that name.
-async fn repo_digest(session: &Session, named: &Named) -> Result<Option<String>> {
-    let Ok(reference) = named.name.parse::<Reference>() else { return Ok(None) };
-    let digest = named.target.digest;
-    let info = session.services.content.info(&session.scope, &digest).await.found()?;
-    let source = format!("{DISTRIBUTION_SOURCE}{}", reference.domain());
-    let came = info.is_some_and(|info| info.labels.contains_key(&source));
-    Ok((came && !named.name.starts_with(DANGLING))
-        .then(|| format!("{}@{digest}", reference.familiar_repository())))
-}
-
-/// Whether another of the image's names is of the same repository.
-fn same_repository(named: &Named, left: &[String]) -> bool {
-    let repository = |name: &str| Some(name.parse::<Reference>().ok()?.repository());
-    left.iter().any(|other| repository(other) == repository(&named.name))
-}
-
-fn familiar(name: &str) -> String {
-    name.parse::<Reference>().map_or_else(|_| name.to_owned(), |reference| reference.familiar())
-}
-
-impl Done {
-    fn line(&self) -> String {
-        match self {
-            Self::Untagged(name) => format!("Untagged: {name}"),
-            Self::Deleted(id) => format!("Deleted: {id}"),
-        }
+fn line(done: &Done) -> String {
+    match done {
+        Done::Untagged(name) => format!("Untagged: {name}"),
+        Done::Deleted(id) => format!("Deleted: {id}"),
     }
 }

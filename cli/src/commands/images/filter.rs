@@ -6,7 +6,7 @@ use std::time::Duration;
 use varve_core::images::Image as Named;
 use varve_core::{Error, Reference, Result, Timestamp, time};
 
-use super::row::{Row, row};
+use super::row::{Row, rows};
 use crate::find;
 use crate::session::Session;
 
@@ -19,6 +19,8 @@ pub struct Filters {
     until: Option<Timestamp>,
     /// All of them.
     labels: Vec<(String, Option<String>)>,
+    /// None of them.
+    not_labels: Vec<(String, Option<String>)>,
     /// One of them.
     references: Vec<String>,
     /// The positional argument.
@@ -45,6 +47,24 @@ impl Filters {
         Ok(filters)
     }
 
+    /// The filters of `image prune`.
+    pub fn for_prune(texts: &[String]) -> Result<Self> {
+        let mut filters = Self::default();
+        for text in texts {
+            let no_pair = || Error::invalid(format!("filter {text:?}: want KEY=VALUE"));
+            let (key, value) = text.split_once('=').ok_or_else(no_pair)?;
+            match key {
+                "label!" => filters.not_labels.push(label(value)),
+                "label" | "until" => filters.take(key, value)?,
+                _ => {
+                    let known = "there are label, label! and until";
+                    return Err(Error::invalid(format!("prune has no filter {key}; {known}")));
+                }
+            }
+        }
+        Ok(filters)
+    }
+
     fn take(&mut self, key: &str, value: &str) -> Result<()> {
         match key {
             "dangling" => {
@@ -52,10 +72,7 @@ impl Filters {
                 self.dangling = Some(truth(value).ok_or_else(unknown)?);
             }
             "until" => self.until = Some(moment(value)?),
-            "label" => self.labels.push(match value.split_once('=') {
-                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                None => (value.to_owned(), None),
-            }),
+            "label" => self.labels.push(label(value)),
             "reference" => self.references.push(value.to_owned()),
             _ => {
                 return Err(Error::invalid(format!(
@@ -75,6 +92,7 @@ impl Filters {
             && self.until.is_none_or(older)
             && self.since.is_none_or(newer)
             && self.labels.iter().all(|label| has(row, label))
+            && !self.not_labels.iter().any(|label| has(row, label))
             && (self.references.is_empty() || self.references.iter().any(|one| refers(row, one)))
             && self.repository.as_deref().is_none_or(|repository| is_of(row, repository))
     }
@@ -85,6 +103,14 @@ fn truth(text: &str) -> Option<bool> {
         "true" | "1" | "t" | "T" | "True" | "TRUE" => Some(true),
         "false" | "0" | "f" | "F" | "False" | "FALSE" => Some(false),
         _ => None,
+    }
+}
+
+/// `KEY` or `KEY=VALUE`.
+fn label(text: &str) -> (String, Option<String>) {
+    match text.split_once('=') {
+        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+        None => (text.to_owned(), None),
     }
 }
 
@@ -174,7 +200,8 @@ fn in_class(mut class: &[char], char: char) -> bool {
 async fn created(session: &Session, text: &str) -> Result<Timestamp> {
     let named: Named = find::find(session, text).await?.first().clone();
     let unknown = || Error::precondition(format!("image {text} does not say when it was made"));
-    row(session, named).await?.created.ok_or_else(unknown)
+    let row = rows(session, vec![named]).await?.pop();
+    row.and_then(|row| row.created).ok_or_else(unknown)
 }
 
 /// RFC 3339, a date, seconds since 1970, or a duration before now as Go writes it.

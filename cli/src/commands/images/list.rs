@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use varve_core::{Result, Timestamp};
 
 use super::filter::Filters;
-use super::row::{Row, row};
+use super::row::{Row, rows};
+use super::tree;
 use crate::failure;
 use crate::output::format::Format;
 use crate::output::{self, age, size};
@@ -47,6 +48,9 @@ pub struct Ls {
     /// Whole IDs
     #[arg(long)]
     no_trunc: bool,
+    /// What each name points to: platforms, whether they are here or not, and attestations
+    #[arg(long, conflicts_with_all = ["quiet", "digests", "format"])]
+    tree: bool,
     /// dangling=true, before=IMAGE, since=IMAGE, label=KEY[=VALUE], reference=PATTERN, until=TIME;
     /// may be given again
     #[arg(long, short, value_name = "KEY=VALUE")]
@@ -60,15 +64,15 @@ impl Ls {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
         let format = self.format()?;
         let filters = Filters::parse(session, &self.filter, self.repository.as_deref()).await?;
-        let mut rows = Vec::new();
-        for named in session.services.images.list(&session.scope, &[]).await? {
-            let row = row(session, named).await?;
-            if filters.match_row(&row) {
-                rows.push(row);
-            }
-        }
+        let all = session.services.images.list(&session.scope, &[]).await?;
+        let mut rows = rows(session, all).await?;
+        rows.retain(|row| filters.match_row(row));
         // Docker's order: the newest first.
         rows.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
+        if self.tree {
+            let trees = tree::trees(session, &rows).await?;
+            return session.output.table(&tree::table(&trees), &trees);
+        }
         if session.output.is_json() {
             return session.output.lines(&[], &rows);
         }
@@ -86,11 +90,7 @@ impl Ls {
 
     fn shown(&self, rows: &[Row], format: &Format) -> Result<String> {
         let now = varve_core::time::now();
-        let mut rows: Vec<Value> = rows.iter().map(|row| self.data(row, now)).collect();
-        if self.quiet {
-            // Several names of one image show one ID.
-            rows.dedup_by(|a, b| a["ID"] == b["ID"]);
-        }
+        let rows: Vec<Value> = rows.iter().map(|row| self.data(row, now)).collect();
         format.rows(&rows, HEADERS)
     }
 
@@ -118,6 +118,10 @@ impl Ls {
             "Size": size,
             "VirtualSize": size,
             "Platform": row.platform.clone().unwrap_or_default(),
+            // Docker's own lists do not fill these in either.
+            "Containers": "N/A",
+            "SharedSize": "N/A",
+            "UniqueSize": "N/A",
         })
     }
 }
@@ -153,11 +157,11 @@ varve.dangling@sha256:00   <none>    <missing>      N/A                      N/A
     }
 
     #[test]
-    fn two_names_of_one_image_are_one_id() {
+    fn each_name_of_an_image_shows_its_id_as_docker_does() {
         let id = Some(format!("sha256:{}", "ab".repeat(32)));
         let rows = [Row { id: id.clone(), ..example("a") }, Row { id, ..example("b") }];
         let ls = Ls { quiet: true, no_trunc: true, ..Ls::default() };
         let shown = ls.shown(&rows, &ls.format().unwrap()).unwrap();
-        assert_eq!(shown, format!("sha256:{}\n", "ab".repeat(32)));
+        assert_eq!(shown, format!("sha256:{}\n", "ab".repeat(32)).repeat(2));
     }
 }

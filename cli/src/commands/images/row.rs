@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use varve_core::images::Image as Named;
-use varve_core::labels::DANGLING;
-use varve_core::{Reference, Result, ResultExt, Timestamp};
+use varve_core::{Reference, Result, Timestamp};
 
-use crate::find;
-use crate::image::Image;
-use crate::services::Snapshotter;
 use crate::session::Session;
+use crate::survey::{self, Seen};
+use crate::usage::is_dangling;
 
 /// An image, as it is listed.
 #[derive(Serialize, Clone, Debug, Default)]
@@ -37,34 +35,40 @@ pub struct Row {
 }
 
 impl Row {
+    fn new(seen: Option<&Seen>, named: Named) -> Self {
+        let (repository, tag) = repository_and_tag(&named.name);
+        let named = Self {
+            repository,
+            tag,
+            digest: named.target.digest.to_string(),
+            media_type: named.target.media_type.to_string(),
+            name: named.name,
+            ..Self::default()
+        };
+        let Some(seen) = seen else { return named };
+        Self {
+            id: Some(seen.id.to_string()),
+            platform: Some(seen.platform.clone()),
+            created: seen.created,
+            size: seen.tree.as_ref().map(|tree| tree.size),
+            packed_size: Some(seen.packed_size),
+            snapshotter: seen.tree.as_ref().map(|tree| tree.snapshotter.clone()),
+            labels: seen.labels.clone(),
+            ..named
+        }
+    }
+
     /// It lost its last name.
     pub fn is_dangling(&self) -> bool {
-        self.name.starts_with(DANGLING)
+        is_dangling(&self.name)
     }
 }
 
-/// Looks at one image.
-pub async fn row(session: &Session, named: Named) -> Result<Row> {
-    let (repository, tag) = repository_and_tag(&named.name);
-    let mut row = Row {
-        repository,
-        tag,
-        digest: named.target.digest.to_string(),
-        media_type: named.target.media_type.to_string(),
-        name: named.name.clone(),
-        ..Row::default()
-    };
-    if let Some(image) = find::present(session, &named).await.context(|| named.name.clone())? {
-        let unpacked = unpacked(session, &image).await?;
-        row.id = Some(image.id().to_string());
-        row.platform = Some(image.platform().to_string());
-        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        row.labels = image.config.labels().map(owned).collect();
-        row.created = image.config.created.as_deref().and_then(|time| time.parse().ok());
-        row.packed_size = Some(image.layers.iter().map(|layer| layer.blob.size).sum());
-        (row.snapshotter, row.size) = unpacked.unzip();
-    }
-    Ok(row)
+/// A row of each name.
+pub async fn rows(session: &Session, all: Vec<Named>) -> Result<Vec<Row>> {
+    let seen = survey::images(session, &all).await?;
+    let row = |named: Named| Row::new(seen.get(&named.target.digest), named);
+    Ok(all.into_iter().map(row).collect())
 }
 
 /// `<none>` where the name is not one that a person gave, or has no tag; beside a digest Docker does
@@ -72,7 +76,7 @@ pub async fn row(session: &Session, named: Named) -> Result<Row> {
 pub fn repository_and_tag(name: &str) -> (String, String) {
     let none = || "<none>".to_owned();
     match name.parse::<Reference>() {
-        Ok(_) if name.starts_with(DANGLING) => (none(), none()),
+        Ok(_) if is_dangling(name) => (none(), none()),
         Ok(reference) => {
             let tag = reference.tag().filter(|_| reference.digest().is_none());
             (reference.familiar_repository(), tag.map_or_else(none, str::to_owned))
@@ -82,37 +86,10 @@ pub fn repository_and_tag(name: &str) -> (String, String) {
     }
 }
 
-/// Where it is unpacked, as the config's labels tell, and how large it is there.
-pub async fn unpacked(session: &Session, image: &Image) -> Result<Option<(String, u64)>> {
-    let info = session.services.content.info(&session.scope, &image.id()).await?;
-    for snapshotter in session.services.named_by(&info.labels).await? {
-        if let Some(size) = size_in(session, &snapshotter, image).await? {
-            return Ok(Some((snapshotter.name, size)));
-        }
-    }
-    Ok(None)
-}
-
-/// The sum of the layers, or the size of the uppermost where each has the whole tree; `None` where
-/// one of them is missing.
-async fn size_in(
-    session: &Session,
-    snapshotter: &Snapshotter,
-    image: &Image,
-) -> Result<Option<u64>> {
-    let first = if snapshotter.copies { image.layers.len().saturating_sub(1) } else { 0 };
-    let mut sum = 0_u64;
-    for layer in &image.layers[first..] {
-        let chain_id = layer.chain_id().to_string();
-        let usage = snapshotter.snapshots.usage(&session.scope, &chain_id).await.found()?;
-        let Some(usage) = usage else { return Ok(None) };
-        sum = sum.saturating_add(usage.size);
-    }
-    Ok(Some(sum))
-}
-
 #[cfg(test)]
 mod tests {
+    use varve_core::labels::DANGLING;
+
     use super::*;
 
     #[test]
