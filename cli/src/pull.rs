@@ -8,6 +8,7 @@ mod here;
 mod job;
 mod layers;
 mod lease;
+mod platforms;
 mod record;
 mod remote;
 mod report;
@@ -26,6 +27,7 @@ use crate::services::{Services, Snapshotter};
 use job::Job;
 
 pub use lease::Lease;
+pub use platforms::{Wanted, wanted};
 pub use remote::Logins;
 pub use report::{Pulled, status};
 
@@ -34,6 +36,8 @@ pub struct Wish {
     pub remote: Remote,
     /// As it was asked for; the host's where it was not.
     pub platform: Option<Platform>,
+    /// One of several platforms of a name: its lines say which.
+    pub one_of_several: bool,
     /// Where it is unpacked, if it is.
     pub snapshotter: Option<Snapshotter>,
 }
@@ -47,7 +51,7 @@ pub async fn pull(
 ) -> Result<Pulled> {
     let name = wish.remote.reference.to_string();
     let target = services.resolver.resolve(&wish.remote).await.map_err(about(|| name.clone()))?;
-    progress.say(&report::header(&wish.remote.reference));
+    progress.say(&report::header(wish));
     if let Some(image) = here::find(services, scope, wish, &target).await? {
         check_wish(wish, &image)?;
         lease::end_those_of_the_dead(&*services.leases, scope, &name).await?;

@@ -94,6 +94,41 @@ fn a_platform_that_is_not_there_is_refused_with_those_that_are() {
 }
 
 #[test]
+fn several_platforms_are_pulled_under_one_name_and_all_means_each() {
+    let (registry, varve, image) = demo();
+    let two = ["pull", "--platform", "linux/arm64", "--platform", "linux/amd64", &image];
+    let said = varve.run(&two).unwrap();
+    assert!(said.starts_with("1: Pulling from demo/hello (linux/arm64)\n"), "{said}");
+    assert!(said.contains("\n1: Pulling from demo/hello (linux/amd64)\n"), "{said}");
+    assert_eq!(said.matches(": Already exists\n").count(), 1, "the lowest is shared: {said}");
+    assert_eq!(said.matches(": Pull complete\n").count(), 5, "{said}");
+    let end = format!("\nStatus: Downloaded newer image for {image}\n{image}\n");
+    assert!(said.ends_with(&end) && said.matches("Digest: ").count() == 1, "{said}");
+    let all = varve.json(&["pull", "--platform", "all", &image]).unwrap();
+    let platforms: Vec<&str> =
+        all.as_array().unwrap().iter().map(|one| one["platform"].as_str().unwrap()).collect();
+    assert_eq!(platforms, ["linux/amd64", "linux/arm64/v8", "linux/arm/v7"]);
+    let new: Vec<bool> =
+        all.as_array().unwrap().iter().map(|one| !one["upToDate"].as_bool().unwrap()).collect();
+    assert_eq!(new, [false, false, true], "two of them were here");
+    varve.run(&["gc"]).unwrap();
+    let blobs = registry.blob_requests();
+    varve.run(&["pull", "--platform", "all", &image]).unwrap();
+    assert_eq!(registry.blob_requests(), blobs, "a collection takes none of them");
+    assert!(varve.json(&["leases", "ls"]).unwrap().as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_tag_beside_a_digest_must_say_the_same() {
+    let (registry, varve, image) = demo();
+    let digest = varve.json(&["pull", &image]).unwrap()["digest"].as_str().unwrap().to_owned();
+    varve.run(&["pull", &format!("{image}@{digest}")]).unwrap();
+    registry.push("demo/hello", "1", &one_layer("another"));
+    let said = varve.fail(&["pull", &format!("{image}@{digest}")]).unwrap();
+    assert!(said.contains(&digest) && said.contains("leave out the tag"), "{said}");
+}
+
+#[test]
 fn a_name_that_is_not_there_and_one_that_is_no_name_are_told_apart() {
     let (registry, varve, _) = demo();
     let missing = format!("{}/demo/none:1", registry.address());

@@ -8,7 +8,7 @@ use varve_core::{Error, Platform, Reference};
 use crate::args::SnapshotterArg;
 use crate::failure::Result;
 use crate::progress::Progress;
-use crate::pull::{self, Logins, Pulled, Wish};
+use crate::pull::{self, Logins, Pulled, Wanted, Wish};
 use crate::session::Session;
 use crate::{output, progress};
 
@@ -20,14 +20,16 @@ use crate::{output, progress};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  varve pull alpine\n  \
     varve pull --platform linux/arm64 docker.io/library/debian:stable\n  \
+    varve pull --platform linux/amd64 --platform linux/arm64 alpine\n  \
     varve pull --quiet 127.0.0.1:5000/lab/python:1")]
 pub struct Pull {
     /// Its name, as Docker reads it: alpine, host:5000/repository:tag, name@sha256:...
     #[arg(value_name = "REF", value_parser = Reference::parse_with_default)]
     reference: (Reference, bool),
-    /// The platform to pull for, such as linux/arm64 or linux/arm/v7 [default: this machine's]
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<Platform>,
+    /// The platform to pull for, such as linux/arm64 or linux/arm/v7, or all; may be given again
+    /// [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    platform: Vec<Wanted>,
     /// Speak http to a registry that is not on this machine
     #[arg(long)]
     plain_http: bool,
@@ -61,12 +63,53 @@ impl Pull {
         };
         let logins = Logins::load().await?;
         let remote = logins.remote(reference, self.plain_http).await?;
-        let mut wish = Wish { remote, platform: self.platform.clone(), snapshotter };
+        let mut wish = Wish { remote, platform: None, one_of_several: false, snapshotter };
         if self.all_tags {
             return self.tags(session, &logins, wish).await;
         }
-        let pulled = one(session, &logins, &mut wish, progress).await?;
-        report(&pulled, self.quiet, session)
+        let mut all = self.platforms(session, &logins, &mut wish, progress).await?;
+        match all.len() {
+            1 => report(&all.remove(0), self.quiet, session),
+            _ => report_all(&all, self.quiet, session),
+        }
+    }
+
+    /// Pulls one name, for each platform that was asked for.
+    async fn platforms(
+        &self,
+        session: &Session,
+        logins: &Logins,
+        wish: &mut Wish,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Vec<Pulled>> {
+        let platforms = self.wanted(session, logins, wish).await?;
+        wish.one_of_several = platforms.len() > 1;
+        let mut all = Vec::with_capacity(platforms.len());
+        for (n, platform) in platforms.into_iter().enumerate() {
+            // The bars of one are done when it is.
+            let progress = match n {
+                0 => progress.clone(),
+                _ => progress::open(self.quiet || session.output.is_json()),
+            };
+            wish.platform = platform;
+            all.push(one(session, logins, wish, progress).await?);
+        }
+        Ok(all)
+    }
+
+    async fn wanted(
+        &self,
+        session: &Session,
+        logins: &Logins,
+        wish: &mut Wish,
+    ) -> Result<Vec<Option<Platform>>> {
+        let (services, scope) = (&session.services, &session.scope);
+        loop {
+            match pull::wanted(services, scope, &wish.remote, &self.platform).await {
+                Err(error) if logins.add(&mut wish.remote, &error).await? => {}
+                wanted => return Ok(wanted?),
+            }
+        }
     }
 
     /// Each tag as Docker prints it: a block with its digest, and one status for all.
@@ -81,9 +124,11 @@ impl Pull {
         for tag in tags(session, logins, &mut wish).await? {
             wish.remote.reference = named.with_tag(&tag)?;
             let progress = progress::open(self.quiet || session.output.is_json());
-            let pulled = one(session, logins, &mut wish, progress.clone()).await?;
-            progress.say(&format!("Digest: {}", pulled.digest));
-            all.push(pulled);
+            let pulled = self.platforms(session, logins, &mut wish, progress.clone()).await?;
+            if let Some(pulled) = pulled.first() {
+                progress.say(&format!("Digest: {}", pulled.digest));
+            }
+            all.extend(pulled);
         }
         let repository = named.familiar_repository();
         let lines = match self.quiet {
@@ -131,4 +176,15 @@ fn report(pulled: &Pulled, quiet: bool, session: &Session) -> Result<()> {
         return output::write(format!("{}\n", pulled.name).as_bytes());
     }
     session.output.lines(&pulled.lines(), pulled)
+}
+
+/// Several platforms of one name: one digest, and one status for all.
+fn report_all(all: &[Pulled], quiet: bool, session: &Session) -> Result<()> {
+    let Some(first) = all.first() else { return Ok(()) };
+    let nothing = all.iter().all(|pulled| pulled.up_to_date);
+    let lines = match quiet {
+        true => vec![first.name.clone()],
+        false => first.with_status(nothing).to_vec(),
+    };
+    session.output.lines(&lines, &all)
 }

@@ -8,8 +8,17 @@ use super::Wish;
 use super::layers::Brought;
 use crate::image::Image;
 
+/// The first line; of several platforms each has its own.
+pub fn header(wish: &Wish) -> String {
+    let header = header_of(&wish.remote.reference);
+    match &wish.platform {
+        Some(platform) if wish.one_of_several => format!("{header} ({platform})"),
+        _ => header,
+    }
+}
+
 /// `1: Pulling from lab/python`; with a digest Docker names the whole reference.
-pub fn header(reference: &Reference) -> String {
+fn header_of(reference: &Reference) -> String {
     let what = match (reference.digest(), reference.tag()) {
         (None, Some(tag)) => tag.to_owned(),
         _ => reference.to_string(),
@@ -123,8 +132,13 @@ impl Pulled {
 
     /// The lines after the layers.
     pub fn lines(&self) -> [String; 3] {
+        self.with_status(self.up_to_date)
+    }
+
+    /// The same, where others of its name decide whether anything was new.
+    pub fn with_status(&self, up_to_date: bool) -> [String; 3] {
         let digest = format!("Digest: {}", self.digest);
-        [digest, status(self.up_to_date, &self.familiar), self.name.clone()]
+        [digest, status(up_to_date, &self.familiar), self.name.clone()]
     }
 
     /// What could not be set on this machine.
@@ -159,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_first_line_is_dockers() {
-        let header = |name: &str| header(&name.parse().unwrap());
+        let header = |name: &str| header_of(&name.parse().unwrap());
         assert_eq!(header("127.0.0.1:5000/lab/python:1"), "1: Pulling from lab/python");
         assert_eq!(header("alpine"), "latest: Pulling from library/alpine");
         let digest = format!("sha256:{}", "ab".repeat(32));
