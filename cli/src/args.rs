@@ -8,8 +8,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, inspect, leases, mount, prune, pull,
-    rm, snapshots, tag, unmount, version,
+    completion, content, daemon, gc, health, history, images, inspect, leases, mount, plan, prune,
+    pull, rm, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -84,6 +84,7 @@ pub struct SnapshotterArg {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     Pull(pull::Pull),
+    Plan(plan::Plan),
     #[command(visible_alias = "image")]
     Images(images::Images),
     #[command(about = "Remove images; the same as `varve image rm`")]

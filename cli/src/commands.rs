@@ -10,6 +10,7 @@ pub mod images;
 pub mod inspect;
 pub mod leases;
 pub mod mount;
+pub mod plan;
 pub mod prune;
 pub mod pull;
 pub mod rm;
@@ -29,6 +30,7 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Pull(pull) => pull.run(session).await,
         Command::Images(images) => images.run(session).await,
+        Command::Plan(plan) => plan.run(session).await,
         Command::Prune(prune) => prune.run(session).await,
         Command::Rmi(rm) => rm.run(session).await,
         Command::Inspect(inspect) => inspect.run(session).await,

@@ -3,7 +3,7 @@
 use varve_core::images::Image as Named;
 use varve_core::{Descriptor, Digest, Error, Platform, Reference, Result, ResultExt, Scope};
 
-use crate::image::{Documents, Image};
+use crate::image::{Documents, Image, Source};
 use crate::services::Services;
 use crate::session::Session;
 use crate::survey;
@@ -110,7 +110,7 @@ pub async fn best(
     scope: &Scope,
     target: &Descriptor,
 ) -> Result<Option<Image>> {
-    let documents = Documents { services, scope, remote: None };
+    let documents = Documents { services, scope, source: Source::Store };
     documents.load(target, &Platform::host()).await.found()
 }
 
@@ -123,7 +123,7 @@ pub async fn other(
     if target.media_type.is_manifest() {
         return Ok(None);
     }
-    let documents = Documents { services, scope, remote: None };
+    let documents = Documents { services, scope, source: Source::Store };
     let host = Platform::host();
     let Some(indexes) = documents.indexes(target, &host).await.found()? else {
         return Ok(None);

@@ -2,13 +2,16 @@
 //! from the registry first where a pull says so. What they say of each other is checked (`check`).
 
 mod check;
+mod choose;
 
 use varve_core::oci::{Document, ImageConfig, Index, MAX_DOCUMENT, Manifest};
-use varve_core::remotes::{Fetched, Progress, Remote};
+use varve_core::remotes::{Progress, Remote};
 use varve_core::unpack::Layer;
 use varve_core::{ChainId, Descriptor, Digest, Error, Platform, Result, ResultExt, Scope};
 
 use crate::services::Services;
+
+pub use choose::offered_by;
 
 /// Indexes below an index that are brought; the resolver reads no more either.
 const MOST_INDEXES: usize = 64;
@@ -50,16 +53,27 @@ impl Image {
     }
 }
 
-/// Reads documents, and brings them first where it has a remote.
+/// Where documents come from that are not here.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// Nowhere: what is not here is not found.
+    Store,
+    /// The registry; they are in the store then, held by the scope's lease.
+    Brought(&'a Remote),
+    /// The registry; they are looked at and kept nowhere.
+    Looked(&'a Remote),
+}
+
+/// Reads documents.
 #[derive(Clone, Copy)]
 pub struct Documents<'a> {
     pub services: &'a Services,
     pub scope: &'a Scope,
-    pub remote: Option<&'a Remote>,
+    pub source: Source<'a>,
 }
 
 impl Documents<'_> {
-    /// The image for `platform` below `target`. Without a remote NotFound where a document of it is
+    /// The image for `platform` below `target`. From the store alone NotFound where a document of it is
     /// not here.
     pub async fn load(&self, target: &Descriptor, platform: &Platform) -> Result<Image> {
         if target.media_type.is_manifest() {
@@ -67,7 +81,11 @@ impl Documents<'_> {
             return self.below(Vec::new(), target.clone()).await;
         }
         let indexes = self.indexes(target, platform).await?;
-        let manifest = self.services.resolver.select(self.scope, target, platform).await?;
+        let manifest = match self.source {
+            // The resolver would look for the indexes in the store.
+            Source::Looked(_) => choose::choose(&indexes, platform)?,
+            _ => self.services.resolver.select(self.scope, target, platform).await?,
+        };
         self.below(indexes, manifest).await
     }
 
@@ -149,15 +167,21 @@ impl Documents<'_> {
             let size = document.size;
             return Err(Error::exhausted(format!("{size} bytes, more than {MAX_DOCUMENT}")));
         }
-        self.bring(document).await?;
-        let reader = self.services.content.reader(self.scope, &document.digest).await?;
-        reader.read_all(MAX_DOCUMENT).await
-    }
-
-    /// Has the document brought where it is not here, and held by the lease where it is.
-    async fn bring(&self, document: &Descriptor) -> Result<Fetched> {
-        let Some(remote) = self.remote else { return Ok(Fetched::default()) };
-        self.services.fetcher.fetch(self.scope, remote, document, Progress::ignored()).await
+        let (content, digest) = (&self.services.content, &document.digest);
+        match self.source {
+            Source::Store => {}
+            // Where it is here the lease holds it from now on.
+            Source::Brought(remote) => {
+                let silent = Progress::ignored();
+                self.services.fetcher.fetch(self.scope, remote, document, silent).await?;
+            }
+            Source::Looked(remote) => {
+                if content.info(self.scope, digest).await.found()?.is_none() {
+                    return self.services.resolver.document(remote, document).await;
+                }
+            }
+        }
+        content.reader(self.scope, digest).await?.read_all(MAX_DOCUMENT).await
     }
 }
 

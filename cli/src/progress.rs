@@ -50,7 +50,8 @@ pub fn open(silent: bool) -> Arc<dyn Progress> {
     }
 }
 
-struct Silent;
+/// Tells nobody.
+pub struct Silent;
 
 impl Progress for Silent {
     fn say(&self, _: &str) {}

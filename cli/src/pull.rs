@@ -8,6 +8,7 @@ mod here;
 mod job;
 mod layers;
 mod lease;
+mod plan;
 mod platforms;
 mod record;
 mod remote;
@@ -21,12 +22,13 @@ use varve_core::remotes::Remote;
 use varve_core::{Descriptor, Error, Kind, Platform, Result, Scope};
 
 use crate::failure::about;
-use crate::image::{Documents, Image};
+use crate::image::{Documents, Image, Source};
 use crate::progress::{self, Line, Progress};
 use crate::services::{Services, Snapshotter};
 use job::Job;
 
 pub use lease::Lease;
+pub use plan::{Plan, plan};
 pub use platforms::{Wanted, wanted};
 pub use remote::Logins;
 pub use report::{Pulled, status};
@@ -85,7 +87,7 @@ async fn bring(
     target: Descriptor,
     progress: Arc<dyn Progress>,
 ) -> Result<Pulled> {
-    let documents = Documents { services, scope, remote: Some(&wish.remote) };
+    let documents = Documents { services, scope, source: Source::Brought(&wish.remote) };
     let image = documents.load(&target, &wish.wanted()).await?;
     check_wish(wish, &image)?;
     let job = Arc::new(Job::new(services, scope, wish, progress.clone()));

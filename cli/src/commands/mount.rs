@@ -10,7 +10,7 @@ use varve_snapshotter::mounting;
 
 use crate::args::SnapshotterArg;
 use crate::failure;
-use crate::image::{Documents, Image};
+use crate::image::{Documents, Image, Source};
 use crate::mounts::{self, Mounted};
 use crate::services::Snapshotter;
 use crate::session::Session;
@@ -72,7 +72,7 @@ impl Mount {
             )));
         };
         let platform = self.platform.clone().unwrap_or_else(Platform::host);
-        let documents = Documents { services, scope, remote: None };
+        let documents = Documents { services, scope, source: Source::Store };
         documents.load(&named.target, &platform).await.context(|| {
             format!(
                 "image {name} for {platform} is not whole here; pull it with --platform {platform}"

@@ -5,7 +5,7 @@ use varve_core::unpack::Layer;
 use varve_core::{Descriptor, Digest, Result, ResultExt, Scope};
 
 use super::Wish;
-use crate::image::{Documents, Image};
+use crate::image::{Documents, Image, Source};
 use crate::services::{Services, Snapshotter};
 
 /// The image, where the name points to `target` already and all of it is here, unpacked if that is
@@ -21,7 +21,7 @@ pub async fn find(
     if known.is_none_or(|image| image.target.digest != target.digest) {
         return Ok(None);
     }
-    let documents = Documents { services, scope, remote: None };
+    let documents = Documents { services, scope, source: Source::Store };
     let Some(image) = documents.load(target, &wish.wanted()).await.found()? else {
         return Ok(None);
     };

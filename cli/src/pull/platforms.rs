@@ -7,7 +7,7 @@ use varve_core::{Descriptor, Error, Platform, Result, Scope};
 
 use super::Lease;
 use crate::failure::about;
-use crate::image::Documents;
+use crate::image::{Documents, Source};
 use crate::services::Services;
 
 /// What `--platform` says.
@@ -58,7 +58,7 @@ async fn all(services: &Services, scope: &Scope, remote: &Remote) -> Result<Vec<
     let target = services.resolver.resolve(remote).await.map_err(about(|| name.clone()))?;
     let lease = Lease::take(services, scope, &name).await?;
     let leased = lease.scope(scope);
-    let documents = Documents { services, scope: &leased, remote: Some(remote) };
+    let documents = Documents { services, scope: &leased, source: Source::Brought(remote) };
     let indexes = documents.indexes(&target, &Platform::host()).await;
     // The pulls that follow bring it again, under leases of their own, if it is gone by then.
     lease.release().await?;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use serde::Serialize;
 use varve_core::oci::Compression;
 use varve_core::remotes::ingest_ref;
 use varve_core::{Descriptor, Error, Result, ResultExt};
@@ -19,6 +20,27 @@ use crate::services::Services;
 
 /// ResourceExhausted where what is missing does not fit.
 pub async fn check(services: &Services, job: &Job, todo: &[Todo]) -> Result<()> {
+    needs(services, job, todo).await?.check()
+}
+
+/// A file system, and what a pull would take of it.
+#[derive(Serialize, Clone, Debug)]
+pub struct Room {
+    /// A directory on it.
+    pub dir: String,
+    /// Bytes; what is unpacked is estimated.
+    pub needed: u64,
+    pub free: u64,
+}
+
+/// What the pull takes where this process can see it.
+pub async fn rooms(services: &Services, job: &Job, todo: &[Todo]) -> Result<Vec<Room>> {
+    let needs = needs(services, job, todo).await?;
+    let room = |need: Need| Room { dir: need.dir, needed: need.bytes, free: need.free };
+    Ok(needs.0.into_values().map(room).collect())
+}
+
+async fn needs(services: &Services, job: &Job, todo: &[Todo]) -> Result<Needs> {
     let mut needs = Needs::default();
     // A service in a room of its own may keep its trees where this process cannot see them; a store
     // elsewhere does not tell where its blobs are: beside the trees, as deploy/ has it.
@@ -29,11 +51,11 @@ pub async fn check(services: &Services, job: &Job, todo: &[Todo]) -> Result<()> 
     if let Some(dir) = trees {
         needs.add(dir, unpack(todo))?;
     }
-    needs.check()
+    Ok(needs)
 }
 
 /// Bytes that are still to come; a layer that the image has twice comes once.
-async fn download(job: &Job, todo: &[Todo]) -> Result<u64> {
+pub async fn download(job: &Job, todo: &[Todo]) -> Result<u64> {
     let mut seen = HashSet::new();
     let mut bytes = 0_u64;
     for todo in todo.iter().filter(|todo| !todo.has_blob) {
@@ -47,14 +69,14 @@ async fn download(job: &Job, todo: &[Todo]) -> Result<u64> {
     Ok(bytes)
 }
 
-fn unpack(todo: &[Todo]) -> u64 {
+pub fn unpack(todo: &[Todo]) -> u64 {
     let missing = todo.iter().filter(|todo| !todo.has_tree);
     missing.map(|todo| unpacked(&todo.layer.blob)).fold(0, u64::saturating_add)
 }
 
 /// Layers of common images (Debian, Python, toolchains) unpack to two to three times their size with
 /// gzip and somewhat more with zstd; those that hold data packed already to hardly more than it.
-fn unpacked(blob: &Descriptor) -> u64 {
+pub fn unpacked(blob: &Descriptor) -> u64 {
     match blob.media_type.layer() {
         Some(Compression::Gzip) => blob.size.saturating_mul(2),
         Some(Compression::Zstd) => blob.size.saturating_mul(5) / 2,

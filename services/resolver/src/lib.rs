@@ -4,12 +4,14 @@
 //! to lib/registry and the bytes to the content store, out of which alone it reads indexes.
 
 mod config;
+mod document;
 mod resolve;
 mod select;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use varve_core::content::Content;
 use varve_core::remotes::{Remote, Resolver};
 use varve_core::{Descriptor, Platform, Result, Scope};
@@ -48,6 +50,10 @@ impl Resolver for Service {
         platform: &Platform,
     ) -> Result<Descriptor> {
         select::select(&self.config, &*self.dependencies.content, scope, target, platform).await
+    }
+
+    async fn document(&self, remote: &Remote, document: &Descriptor) -> Result<Bytes> {
+        document::document(&self.dependencies.registry, remote, document).await
     }
 
     async fn tags(&self, remote: &Remote) -> Result<Vec<String>> {

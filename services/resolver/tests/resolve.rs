@@ -120,3 +120,19 @@ async fn tags_are_listed() {
     let reference = registry.reference(REPO, "1").parse().unwrap();
     assert_eq!(resolver().tags(&Remote::anonymous(reference)).await.unwrap(), ["0", "1"]);
 }
+
+#[tokio::test]
+async fn a_document_is_read_by_its_digest_and_never_as_another() {
+    let (registry, digest) = registry().await;
+    let reference = format!("{}/{REPO}:1", registry.address()).parse().unwrap();
+    let remote = Remote::anonymous(reference);
+    let size = INDEX.len() as u64;
+    let index = Descriptor::new(MediaType::OciIndex, digest, size);
+    registry.faults([Rule::new(On::Manifests, Fault::Cut(10)).times(1)]);
+    assert_eq!(resolver().document(&remote, &index).await.unwrap(), INDEX);
+    registry.faults([Rule::new(On::Manifests, Fault::OtherBytes)]);
+    assert!(resolver().document(&remote, &index).await.is_err());
+    let large = Descriptor { size: 1 << 30, ..index };
+    let error = resolver().document(&remote, &large).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+}

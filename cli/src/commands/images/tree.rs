@@ -6,7 +6,7 @@ use varve_core::unpack::Layer;
 use varve_core::{Descriptor, Result, ResultExt, Timestamp};
 
 use super::row::Row;
-use crate::image::Documents;
+use crate::image::{Documents, Source};
 use crate::output::{size, table::Table};
 use crate::session::Session;
 use crate::survey::Trees;
@@ -85,7 +85,7 @@ impl Grower<'_> {
             node.here = info.is_some();
             return Ok(());
         }
-        let documents = Documents { services, scope, remote: None };
+        let documents = Documents { services, scope, source: Source::Store };
         let image = documents.below(Vec::new(), manifest.clone()).await.found()?;
         let Some(image) = image else { return Ok(()) };
         node.here = true;
@@ -100,7 +100,7 @@ impl Grower<'_> {
     /// Of an index that is here.
     async fn children(&self, index: &Descriptor) -> Result<Option<Vec<Descriptor>>> {
         let (services, scope) = (&self.session.services, &self.session.scope);
-        let documents = Documents { services, scope, remote: None };
+        let documents = Documents { services, scope, source: Source::Store };
         Ok(match documents.document(index).await.found()? {
             Some(Document::Index(index)) => Some(index.manifests),
             _ => None,

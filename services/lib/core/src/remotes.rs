@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::error::Result;
 use crate::oci::Descriptor;
@@ -30,6 +31,11 @@ pub trait Resolver: Send + Sync {
         target: &Descriptor,
         platform: &Platform,
     ) -> Result<Descriptor>;
+
+    /// The bytes of an index, a manifest or a config of the reference's repository, as the registry has
+    /// them: checked by digest and size, and kept nowhere. ResourceExhausted for more than
+    /// [`MAX_DOCUMENT`](crate::oci::MAX_DOCUMENT).
+    async fn document(&self, remote: &Remote, document: &Descriptor) -> Result<Bytes>;
 
     /// All tags of the reference's repository, sorted.
     async fn tags(&self, remote: &Remote) -> Result<Vec<String>>;

@@ -1,11 +1,14 @@
 //! A resolver elsewhere.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tonic::transport::Channel;
 use varve_core::remotes::{Remote, Resolver};
 use varve_core::{Descriptor, Platform, Result, Scope};
 use varve_proto::varve::resolver::v1::resolver_client::ResolverClient;
-use varve_proto::varve::resolver::v1::{ResolveRequest, SelectRequest, TagsRequest};
+use varve_proto::varve::resolver::v1::{
+    DocumentRequest, ResolveRequest, SelectRequest, TagsRequest,
+};
 
 use crate::channel::MAX_MESSAGE;
 use crate::status::from_status;
@@ -43,6 +46,15 @@ impl Resolver for Client {
         let answer = self.0.clone().select(request).await.map_err(from_status)?.into_inner();
         let platform = answer.platform.map(remote::from_platform);
         Ok(Descriptor { platform, ..convert::from_descriptor(answer.manifest)? })
+    }
+
+    async fn document(&self, from: &Remote, document: &Descriptor) -> Result<Bytes> {
+        let request = DocumentRequest {
+            remote: Some(remote::remote(from)),
+            document: Some(convert::descriptor(document)),
+        };
+        let answer = self.0.clone().document(request).await.map_err(from_status)?;
+        Ok(answer.into_inner().content.into())
     }
 
     async fn tags(&self, to: &Remote) -> Result<Vec<String>> {

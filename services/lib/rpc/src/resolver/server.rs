@@ -7,7 +7,8 @@ use varve_core::remotes::Resolver;
 use varve_core::{Descriptor, Result};
 use varve_proto::varve::resolver::v1::resolver_server::{Resolver as Wire, ResolverServer};
 use varve_proto::varve::resolver::v1::{
-    ResolveRequest, ResolveResponse, SelectRequest, SelectResponse, TagsRequest, TagsResponse,
+    DocumentRequest, DocumentResponse, ResolveRequest, ResolveResponse, SelectRequest,
+    SelectResponse, TagsRequest, TagsResponse,
 };
 
 use crate::channel::MAX_MESSAGE;
@@ -42,6 +43,17 @@ impl Wire for Server {
         let platform = remote::from_platform(platform.unwrap_or_default());
         let manifest = self.0.select(&scope, &target, &platform).await.map_err(to_status)?;
         Ok(Response::new(selected(&manifest)))
+    }
+
+    async fn document(
+        &self,
+        request: Request<DocumentRequest>,
+    ) -> Result<Response<DocumentResponse>, Status> {
+        let DocumentRequest { remote, document } = request.into_inner();
+        let remote = remote::from_remote(remote).map_err(to_status)?;
+        let document = convert::from_descriptor(document).map_err(to_status)?;
+        let content = self.0.document(&remote, &document).await.map_err(to_status)?;
+        Ok(Response::new(DocumentResponse { content: content.into() }))
     }
 
     async fn tags(&self, request: Request<TagsRequest>) -> Result<Response<TagsResponse>, Status> {
