@@ -40,13 +40,16 @@ pub async fn take(session: &Session, named: &Named, force: bool) -> Result<Taken
     let from_registry = repo_digest(session, named).await?;
     let removal = Removal { name: named.name.clone(), force };
     let removed = session.services.images.remove(&session.scope, removal).await?;
-    let mut untagged = Vec::new();
-    if !is_dangling(&named.name) {
-        untagged.push(familiar(&named.name));
-    }
-    untagged.extend(from_registry.filter(|_| !same_repository(named, &removed.left)));
+    let untagged = untagged(named, from_registry, &removed.left);
     let gone = removed.left.is_empty().then(|| Gone::of(named, image.as_ref()));
     Ok(Taken { untagged, gone })
+}
+
+/// What taking a name takes: the name, and with the last one of its repository `repository@digest`.
+pub fn untagged(named: &Named, from_registry: Option<String>, left: &[String]) -> Vec<String> {
+    let name = (!is_dangling(&named.name)).then(|| familiar(&named.name));
+    let digest = from_registry.filter(|_| !same_repository(named, left));
+    name.into_iter().chain(digest).collect()
 }
 
 /// Collects once, and tells what has gone, and the bytes that came free.
@@ -78,7 +81,7 @@ impl Gone {
 }
 
 /// `repository@digest`, for what came from a registry under that name.
-async fn repo_digest(session: &Session, named: &Named) -> Result<Option<String>> {
+pub async fn repo_digest(session: &Session, named: &Named) -> Result<Option<String>> {
     let Ok(reference) = named.name.parse::<Reference>() else { return Ok(None) };
     let digest = named.target.digest;
     let info = session.services.content.info(&session.scope, &digest).await.found()?;

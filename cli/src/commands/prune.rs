@@ -149,8 +149,13 @@ async fn would(session: &Session, doomed: &[Named], freed: HashSet<Place>) -> Re
     let mut done = Vec::new();
     for (n, named) in doomed.iter().enumerate() {
         let digest = &named.target.digest;
-        done.extend(untagged(named));
-        if doomed.get(n + 1).is_some_and(|next| next.target.digest == *digest) {
+        // Names of one image stand together.
+        let rest = doomed[n + 1..].iter().take_while(|next| next.target.digest == *digest);
+        let left: Vec<String> = rest.map(|next| next.name.clone()).collect();
+        let from_registry = removal::repo_digest(session, named).await?;
+        let names = removal::untagged(named, from_registry, &left);
+        done.extend(names.into_iter().map(Done::Untagged));
+        if !left.is_empty() {
             continue;
         }
         let seen = seen.get(digest);
@@ -160,10 +165,6 @@ async fn would(session: &Session, doomed: &[Named], freed: HashSet<Place>) -> Re
         done.extend(chain.map(Done::Deleted));
     }
     Ok(done)
-}
-
-fn untagged(named: &Named) -> Option<Done> {
-    (!is_dangling(&named.name)).then(|| Done::Untagged(removal::familiar(&named.name)))
 }
 
 impl Report {

@@ -144,7 +144,7 @@ mod tests {
             ("%x", json!(255), "ff"),
             ("%x", json!("hi"), "6869"),
             ("%.3s", json!("linux"), "lin"),
-            ("%6.2f", json!(3.14159), "  3.14"),
+            ("%6.2f", json!(2.71), "  2.71"),
             ("%8.3s|", json!("linux"), "     lin|"),
             ("%q", json!("a\"b"), "\"a\\\"b\""),
             ("%T", json!("x"), "string"),

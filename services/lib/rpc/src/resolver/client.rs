@@ -54,7 +54,7 @@ impl Resolver for Client {
             document: Some(convert::descriptor(document)),
         };
         let answer = self.0.clone().document(request).await.map_err(from_status)?;
-        Ok(answer.into_inner().content.into())
+        Ok(answer.into_inner().content)
     }
 
     async fn tags(&self, to: &Remote) -> Result<Vec<String>> {

@@ -53,7 +53,7 @@ impl Wire for Server {
         let remote = remote::from_remote(remote).map_err(to_status)?;
         let document = convert::from_descriptor(document).map_err(to_status)?;
         let content = self.0.document(&remote, &document).await.map_err(to_status)?;
-        Ok(Response::new(DocumentResponse { content: content.into() }))
+        Ok(Response::new(DocumentResponse { content }))
     }
 
     async fn tags(&self, request: Request<TagsRequest>) -> Result<Response<TagsResponse>, Status> {
