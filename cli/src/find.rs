@@ -4,9 +4,13 @@ use varve_core::images::Image as Named;
 use varve_core::{Descriptor, Digest, Error, Platform, Reference, Result, ResultExt, Scope};
 
 use crate::image::{Documents, Image, Source};
+use crate::removal;
 use crate::services::Services;
 use crate::session::Session;
 use crate::survey;
+
+/// Candidates that an error lists.
+const LISTED: usize = 10;
 
 /// What was meant.
 pub enum Found {
@@ -84,15 +88,26 @@ async fn by_id(session: &Session, all: Vec<Named>, text: &str, prefix: &str) -> 
             found.push((id.unwrap_or(target), named));
         }
     }
-    let mut ids: Vec<Digest> = found.iter().map(|(id, _)| *id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.len() > 1 {
-        let ids: Vec<String> = ids.iter().map(|id| id.short().to_string()).collect();
-        let ids = ids.join(", ");
-        return Err(Error::invalid(format!("{text}: the IDs of several images begin so: {ids}")));
+    found.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.name.cmp(&other.name)));
+    if found.iter().any(|(id, _)| *id != found[0].0) {
+        return Err(ambiguous(text, &found));
     }
     Ok(found.into_iter().map(|(_, named)| named).collect())
+}
+
+/// Names the candidates, each ID with one of its names.
+fn ambiguous(text: &str, found: &[(Digest, Named)]) -> Error {
+    let mut each: Vec<_> = found.iter().collect();
+    each.dedup_by_key(|(id, _)| *id);
+    let name = |named: &Named| removal::familiar(&named.name);
+    let shown =
+        each.iter().take(LISTED).map(|(id, named)| format!("{} ({})", id.short(), name(named)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = match each.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Error::invalid(format!("{text}: the IDs of several images begin so: {shown}{more}"))
 }
 
 /// The image for this machine, or else for the first platform that is here.

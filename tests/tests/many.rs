@@ -43,6 +43,10 @@ impl Store {
 
     /// An image of one layer, and nothing of it but its documents and names.
     async fn image(&self, n: usize) {
+        self.one(n, MediaType::OciConfig).await;
+    }
+
+    async fn one(&self, n: usize, kind: MediaType) {
         let layer = json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
             "digest": Digest::of(&n.to_le_bytes()), "size": 1000 + n});
         let config = json!({"architecture": "amd64", "os": "linux",
@@ -50,7 +54,7 @@ impl Store {
             "config": {"Labels": {"number": n.to_string()}, "Env": ["PATH=/usr/bin:/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [Digest::of(&(n + 1).to_le_bytes())]},
             "history": [{"created_by": "COPY . /"}]});
-        let config = self.blob(MediaType::OciConfig, serde_json::to_vec(&config).unwrap()).await;
+        let config = self.blob(kind, serde_json::to_vec(&config).unwrap()).await;
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
         let bytes = serde_json::to_vec(&manifest).unwrap();
         let target = self.blob(MediaType::OciManifest, bytes).await;
@@ -92,6 +96,8 @@ fn filled(many: usize) -> Varve {
         while let Some(done) = writing.join_next().await {
             done.unwrap();
         }
+        // What is no image may have a name, too.
+        store.one(many, "application/vnd.cncf.helm.config.v1+json".into()).await;
     });
     drop(runtime);
     drop(daemon);
@@ -105,10 +111,16 @@ fn a_list_of_many_images_has_each_with_its_id_and_the_newest_first() {
     let varve = filled(many);
     let rows = varve.json(&["images", "ls"]).unwrap();
     let rows = rows.as_array().unwrap();
-    assert_eq!(rows.len(), many);
-    assert!(rows.iter().all(|row| row["id"].is_string() && row["labels"]["number"].is_string()));
-    let created: Vec<&str> = rows.iter().map(|row| row["created"].as_str().unwrap()).collect();
+    let (images, odd): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row["id"].is_string());
+    assert_eq!((images.len(), odd.len()), (many, 1));
+    assert!(images.iter().all(|row| row["labels"]["number"].is_string()));
+    let created: Vec<&str> = images.iter().map(|row| row["created"].as_str().unwrap()).collect();
     assert!(created.is_sorted_by(|a, b| a >= b));
+    let again = varve.json(&["images", "ls"]).unwrap();
+    assert_eq!(again.as_array().unwrap(), rows, "what was kept of the first list is the same");
+    let error = varve.fail(&["inspect", "a"]).unwrap();
+    assert!(error.contains("several images begin so: a"), "{error}");
+    assert!(error.contains(" (registry.example/many/"), "{error}");
     if named.is_none() {
         return;
     }
