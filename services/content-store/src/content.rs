@@ -1,5 +1,6 @@
 //! The content trait on the store: blobs, and the doors to ingests.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -124,6 +125,10 @@ impl Content for ContentStore {
 
     async fn follow(&self, _scope: &Scope, digest: &Digest) -> Result<Box<dyn content::Follower>> {
         Ok(Box::new(Follower::new(Arc::clone(&self.store), *digest)))
+    }
+
+    fn passing(&self) -> Option<PathBuf> {
+        Some(self.store.layout.passing())
     }
 }
 

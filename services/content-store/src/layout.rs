@@ -54,6 +54,21 @@ impl Layout {
         self.root.join("ingest")
     }
 
+    /// Files that bytes are passed through, which nobody misses after a crash.
+    pub fn passing(&self) -> PathBuf {
+        self.root.join("passing")
+    }
+
+    /// For whoever has the directory alone.
+    pub fn empty_passing(&self) -> Result<()> {
+        make_dir(&self.passing())?;
+        for name in list(&self.passing())? {
+            let path = self.passing().join(name);
+            unless_gone(fs::remove_file(&path)).map_err(|error| at(&path, error))?;
+        }
+        Ok(())
+    }
+
     /// Specs and extensions of containers that are too large for a record.
     pub fn bodies(&self) -> PathBuf {
         self.root.join("containers")

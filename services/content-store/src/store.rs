@@ -43,6 +43,7 @@ impl Store {
         let layout = Layout::open(&config.dir)?;
         let options = Options { name: "content", ..Options::default() };
         let (db, recovery) = Db::open(&layout.meta(), options)?;
+        layout.empty_passing()?;
         let mut store = Self {
             records: Records::new(db),
             ingests: Table::open(&layout)?,

@@ -66,6 +66,12 @@ pub trait Content: Send + Sync {
     /// The bytes of `digest` from their start, as they arrive: a blob that is here, or any ingest
     /// that expects this digest, whoever writes it; where there is neither yet, waits for one.
     async fn follow(&self, scope: &Scope, digest: &Digest) -> Result<Box<dyn Follower>>;
+
+    /// A directory of the store's own, empty whenever the store is opened: whoever serves it may pass
+    /// bytes through files there to writers that see them. `None` where there is no such place.
+    fn passing(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The facts of a blob.

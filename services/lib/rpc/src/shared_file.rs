@@ -7,36 +7,44 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use rustix::fs::OFlags;
-use varve_core::content::Extent;
 use varve_proto::varve::content::v1 as wire;
 
 /// Device and inode numbers mean nothing on another machine, nor after another boot.
 static BOOT_ID: LazyLock<Option<String>> = LazyLock::new(|| varve_core::boot_id().ok());
 
-/// The file of `extent` for others; `None` where it cannot be named.
-pub fn name(extent: &Extent) -> Option<wire::File> {
-    let facts = extent.file.metadata().ok()?;
+/// The file at `path` for others; `None` where it cannot be named.
+pub fn name(file: &File, path: &Path) -> Option<wire::File> {
+    let facts = file.metadata().ok()?;
     Some(wire::File {
-        path: extent.path.to_str()?.to_owned(),
+        path: path.to_str()?.to_owned(),
         boot_id: BOOT_ID.clone()?,
         device: facts.dev(),
         inode: facts.ino(),
     })
 }
 
-/// Opens it, if it is the same from here.
+/// Opens it for reading, if it is the same from here.
 pub async fn open(wire: wire::File) -> Option<File> {
-    tokio::task::spawn_blocking(move || open_blocking(&wire)).await.ok()?
+    let mut options = OpenOptions::new();
+    options.read(true);
+    tokio::task::spawn_blocking(move || open_blocking(&wire, &mut options)).await.ok()?
 }
 
-fn open_blocking(wire: &wire::File) -> Option<File> {
+/// Opens it for writing, if it is the same from here.
+pub async fn open_to_write(wire: wire::File) -> Option<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    tokio::task::spawn_blocking(move || open_blocking(&wire, &mut options)).await.ok()?
+}
+
+fn open_blocking(wire: &wire::File, options: &mut OpenOptions) -> Option<File> {
     let path = Path::new(&wire.path);
     if BOOT_ID.as_ref() != Some(&wire.boot_id) || !path.is_absolute() {
         return None;
     }
     // Whatever else stands there must not be followed, nor waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let file = options.custom_flags(flags).open(path).ok()?;
     let facts = file.metadata().ok()?;
     let same = (facts.dev(), facts.ino()) == (wire.device, wire.inode);
     (same && facts.is_file()).then_some(file)
@@ -44,8 +52,6 @@ fn open_blocking(wire: &wire::File) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[tokio::test]
@@ -53,8 +59,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         std::fs::write(&path, "x").unwrap();
-        let file = Arc::new(File::open(&path).unwrap());
-        let named = name(&Extent { file, path: path.clone(), end: 1 }).unwrap();
+        let named = name(&File::open(&path).unwrap(), &path).unwrap();
         assert!(open(named.clone()).await.is_some());
         let elsewhere = wire::File { boot_id: "another".into(), ..named.clone() };
         assert!(open(elsewhere).await.is_none());

@@ -1,5 +1,6 @@
 //! Content that tells.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -62,6 +63,10 @@ impl Content for Announcing<dyn Content> {
 
     async fn follow(&self, scope: &Scope, digest: &Digest) -> Result<Box<dyn Follower>> {
         self.inner.follow(scope, digest).await
+    }
+
+    fn passing(&self) -> Option<PathBuf> {
+        self.inner.passing()
     }
 }
 

@@ -79,7 +79,7 @@ impl Following {
         let before = self.named.replace(Arc::clone(&extent.file));
         let news = before.is_none_or(|before| !Arc::ptr_eq(&before, &extent.file));
         // One that cannot be named is one that the client cannot open: it asks again, inline.
-        let file = news.then(|| shared_file::name(extent).unwrap_or_default());
+        let file = news.then(|| shared_file::name(&extent.file, &extent.path).unwrap_or_default());
         Answer { file, readable: extent.end, ..Answer::default() }
     }
 }

@@ -25,6 +25,7 @@ use wire::attend_response::Asks;
 use super::attendee::{Question, Remote};
 use super::convert::collected;
 use crate::channel::MAX_MESSAGE;
+use crate::content::write_beside;
 use crate::images::convert::image;
 use crate::leases::convert::lease;
 use crate::shutdown::Shutdown;
@@ -57,6 +58,7 @@ type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[tonic::async_trait]
 impl Wire for Server {
     type FollowStream = Messages<wire::FollowResponse>;
+    type WriteStream = Messages<wire::WriteResponse>;
     type AttendStream = Messages<wire::AttendResponse>;
 
     async fn references(
@@ -85,6 +87,15 @@ impl Wire for Server {
     ) -> Answer<Self::FollowStream> {
         let scope = scope::of(&request)?;
         let answers = super::follow::follow(&*self.content, &scope, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn write(
+        &self,
+        request: Request<Streaming<wire::WriteRequest>>,
+    ) -> Answer<Self::WriteStream> {
+        let scope = scope::of(&request)?;
+        let answers = write_beside(&*self.content, &scope, request.into_inner()).await?;
         Ok(Response::new(Box::pin(answers)))
     }
 

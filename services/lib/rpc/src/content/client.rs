@@ -105,7 +105,7 @@ impl Content for Client {
     async fn writer(&self, scope: &Scope, open: OpenWriter) -> Result<Box<dyn content::Writer>> {
         self.left.settled(&scope.namespace, &open.ingest).await;
         let expects = open.expected.is_some();
-        let mut writer = Writer::open(self.content(), &self.left, scope, open).await?;
+        let mut writer = Writer::open(self.store.clone(), &self.left, scope, open).await?;
         if !expects {
             // An earlier writer may have said what it must become, which the stream does not tell.
             let ingest = content::Writer::status(&writer).ingest;

@@ -1,8 +1,11 @@
 //! The stream of one writer, served: each message is answered, a commit is the last.
 
+use std::pin::Pin;
+
+use futures_util::TryStreamExt;
 use futures_util::stream::try_unfold;
 use tokio_stream::Stream;
-use tonic::{Status, Streaming};
+use tonic::Status;
 use varve_core::content::{Commit, Content, OpenWriter, Writer};
 use varve_core::{Digest, Error, Kind, Result, Scope};
 use varve_proto::containerd::services::content::v1 as wire;
@@ -11,10 +14,13 @@ use wire::{WriteAction, WriteContentRequest as Request, WriteContentResponse as 
 use crate::convert::{self, signed, unsigned};
 use crate::status::to_status;
 
+/// What the client says.
+type Messages = Pin<Box<dyn Stream<Item = Result<Request, Status>> + Send>>;
+
 /// A writer and what was said about it. Dropped with the stream, it frees the ref at once.
 struct Session {
     writer: Box<dyn Writer>,
-    messages: Streaming<Request>,
+    messages: Messages,
     /// The first message, until it is answered.
     next: Option<Request>,
     /// What was said last of the size and the digest.
@@ -26,9 +32,9 @@ struct Session {
 pub async fn write(
     content: &dyn Content,
     scope: &Scope,
-    mut messages: Streaming<Request>,
+    mut messages: Messages,
 ) -> Result<impl Stream<Item = Result<Answer, Status>> + Send + use<>, Status> {
-    let first = messages.message().await?.unwrap_or_default();
+    let first = messages.try_next().await?.unwrap_or_default();
     let session = Session::open(content, scope, messages, first).await.map_err(to_status)?;
     Ok(try_unfold(Some(session), |session| async move {
         match session {
@@ -42,7 +48,7 @@ impl Session {
     async fn open(
         content: &dyn Content,
         scope: &Scope,
-        messages: Streaming<Request>,
+        messages: Messages,
         first: Request,
     ) -> Result<Self> {
         if first.r#ref.is_empty() {
@@ -59,7 +65,7 @@ impl Session {
     async fn step(mut self) -> Result<Option<(Answer, Option<Self>)>, Status> {
         let message = match self.next.take() {
             Some(first) => Some(first),
-            None => self.messages.message().await?,
+            None => self.messages.try_next().await?,
         };
         let Some(message) = message else { return Ok(None) };
         let last = message.action() == WriteAction::Commit;

@@ -3,6 +3,7 @@
 //! Messages go out without waiting for the answers of those before: some are in flight, which keeps
 //! both sides busy, and their bytes are bounded. What fails is told by the next call. A short write is waited
 //! for: it is a document, or the end of one, and then the status is the store's own to the nanosecond.
+//! Where the store and this process see one file, bytes pass through that and messages say where.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,10 +17,12 @@ use tonic::transport::Channel;
 use varve_core::content::{self, Commit, OpenWriter, Status};
 use varve_core::{Digest, Error, Kind, Result, Scope, time};
 use varve_proto::containerd::services::content::v1 as wire;
-use varve_proto::containerd::services::content::v1::content_client::ContentClient;
+use varve_proto::varve::content::v1::content_store_client::ContentStoreClient;
+use varve_proto::varve::content::v1::{WriteRequest, WriteResponse};
 use wire::{WriteAction, WriteContentRequest as Request, WriteContentResponse as Answer};
 
 use super::left::{Key, Left};
+use super::passage::Passing;
 use crate::channel::CHUNK;
 use crate::convert::{self, signed, unsigned};
 use crate::scope;
@@ -27,7 +30,7 @@ use crate::status::from_status;
 
 /// Messages that were not answered yet, and their bytes, at most.
 const IN_FLIGHT: usize = 32;
-const BYTES_IN_FLIGHT: usize = 512 << 10;
+pub const BYTES_IN_FLIGHT: usize = 512 << 10;
 /// A write of no more bytes is waited for.
 const SHORT: usize = 4 << 10;
 /// How long a dropped writer's stream may take to end.
@@ -43,8 +46,10 @@ pub struct Writer {
 }
 
 struct Stream {
-    requests: mpsc::Sender<Request>,
-    answers: Streaming<Answer>,
+    requests: mpsc::Sender<WriteRequest>,
+    answers: Streaming<WriteResponse>,
+    /// Where bytes pass that need not travel.
+    passing: Option<Passing>,
     /// The bytes of each message that was not answered yet, and their sum.
     in_flight: VecDeque<usize>,
     bytes: usize,
@@ -53,7 +58,7 @@ struct Stream {
 impl Writer {
     /// Opens or resumes an ingest.
     pub async fn open(
-        mut client: ContentClient<Channel>,
+        mut client: ContentStoreClient<Channel>,
         left: &Left,
         scope: &Scope,
         open: OpenWriter,
@@ -67,10 +72,11 @@ impl Writer {
             expected: convert::optional(open.expected),
             ..Request::default()
         };
-        requests.try_send(first).map_err(|_| gone())?;
+        requests.try_send(travelling(first)).map_err(|_| gone())?;
         let messages = scope::request(scope, ReceiverStream::new(messages));
         let answers = client.write(messages).await.map_err(from_status)?.into_inner();
-        let mut stream = Stream { requests, answers, in_flight: [0].into(), bytes: 0 };
+        let mut stream =
+            Stream { requests, answers, passing: None, in_flight: [0].into(), bytes: 0 };
         let answer = stream.settle().await?.ok_or_else(gone)?;
         let key = (scope.namespace.clone(), open.ingest.clone());
         Ok(Self { stream: Some(stream), status: status(open, answer)?, left: left.clone(), key })
@@ -115,6 +121,10 @@ impl Stream {
         while self.in_flight.len() >= IN_FLIGHT || self.bytes + len > BYTES_IN_FLIGHT {
             self.answer().await?;
         }
+        let request = match &mut self.passing {
+            Some(passing) if len > SHORT => pass(passing, request).await?,
+            _ => travelling(request),
+        };
         if self.requests.send(request).await.is_err() {
             // The server has ended the stream, and says why behind its last answer.
             loop {
@@ -129,7 +139,10 @@ impl Stream {
     async fn answer(&mut self) -> Result<Answer> {
         let answer = self.answers.message().await.map_err(from_status)?.ok_or_else(gone)?;
         self.bytes -= self.in_flight.pop_front().unwrap_or(0);
-        Ok(answer)
+        if let Some(file) = answer.file {
+            self.passing = Passing::through(file).await;
+        }
+        Ok(answer.write.unwrap_or_default())
     }
 
     /// Waits for the answers that are due, and returns the last.
@@ -148,6 +161,17 @@ impl Stream {
         let ended = async { while let Ok(Some(_)) = answers.message().await {} };
         let _ = tokio::time::timeout(LEAVING, ended).await;
     }
+}
+
+/// A message with its data.
+fn travelling(write: Request) -> WriteRequest {
+    WriteRequest { write: Some(write), passed: None }
+}
+
+/// A message whose data goes another way.
+async fn pass(passing: &mut Passing, mut write: Request) -> Result<WriteRequest> {
+    let passed = passing.put(std::mem::take(&mut write.data)).await?;
+    Ok(WriteRequest { write: Some(write), passed: Some(passed) })
 }
 
 #[async_trait]
