@@ -125,7 +125,7 @@ async fn embedded(
 async fn invite(address: &Address, embedded: &Embedded) -> Result<Host> {
     let listener = Listener::bind(address).await?;
     // It ends with its guests, not before.
-    Host::start(listener, routes::served(embedded, &Shutdown::new())).await
+    Ok(Host::start(listener, routes::served(embedded, &Shutdown::new())))
 }
 
 async fn leave(host: Host) {

@@ -1,9 +1,11 @@
 //! The life of a server: health and reflection beside the services, requests until it is told to
 //! stop, and then a drain that has an end.
 
+use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio_stream::Stream;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
@@ -13,7 +15,7 @@ use varve_core::{Error, Result};
 use varve_proto::DESCRIPTORS;
 
 use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
-use crate::guests::Guests;
+use crate::guests::{Counted, Guests};
 use crate::listen::Listener;
 use crate::served::Served;
 use crate::shutdown::Shutdown;
@@ -60,10 +62,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// Begins to serve.
-    pub async fn start(listener: Listener, served: Served) -> Result<Self> {
+    /// Begins to serve. What it takes to do so is made when the first guest comes, which seldom happens.
+    pub fn start(listener: Listener, served: Served) -> Self {
         let address = listener.address().clone();
-        let (router, ..) = router(served).await?;
         let (guests, closed) = (Guests::new(), Shutdown::new());
         let (incoming, file) = listener.incoming(guests.clone());
         let door = closed.clone();
@@ -73,12 +74,14 @@ impl Host {
                 // Who comes from now on must find nobody.
                 drop(file);
             };
-            let incoming = incoming.take_until(Box::pin(door));
-            if let Err(error) = router.serve_with_incoming(incoming).await {
-                tracing::warn!(%address, %error, "serving others");
+            let mut incoming = Box::pin(incoming.take_until(Box::pin(door)));
+            let Some(first) = incoming.next().await else { return };
+            let incoming = tokio_stream::once(first).chain(incoming);
+            if let Err(error) = receive(incoming, served).await {
+                tracing::warn!(%address, error = %error.chain(), "serving others");
             }
         });
-        Ok(Self { guests, closed, _server: tokio_util::task::AbortOnDropHandle::new(server) })
+        Self { guests, closed, _server: tokio_util::task::AbortOnDropHandle::new(server) }
     }
 
     /// How many connections there are.
@@ -91,6 +94,15 @@ impl Host {
         self.closed.start();
         self.guests.gone().await;
     }
+}
+
+async fn receive(
+    incoming: impl Stream<Item = io::Result<Counted<crate::stream::Stream>>>,
+    served: Served,
+) -> Result<()> {
+    let (router, ..) = router(served).await?;
+    let failed = |error| Error::internal("a server beside a command").with_source(error);
+    router.serve_with_incoming(incoming).await.map_err(failed)
 }
 
 /// What every server agrees on; the other half of [`crate::channel::endpoint`].
