@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use varve_core::collect::Collector;
-use varve_core::diff::Diff;
+use varve_core::diff::{Diff, NewLayer};
 use varve_core::snapshots::{Info, NewSnapshot, Snapshots, Usage};
 use varve_core::unpack::{Layer, Progress, Unpacked, Unpacker};
 use varve_core::{Descriptor, Labels, Mask, Mount, Result, Scope};
@@ -107,5 +107,15 @@ impl Diff for Announced {
     ) -> Result<Descriptor> {
         self.announce().await?;
         self.0.service.diff.apply(scope, blob, mounts).await
+    }
+
+    async fn diff(
+        &self,
+        scope: &Scope,
+        lower: &[Mount],
+        upper: &[Mount],
+        layer: NewLayer,
+    ) -> Result<Descriptor> {
+        self.0.service.diff.diff(scope, lower, upper, layer).await
     }
 }

@@ -1,10 +1,9 @@
-//! Layers applied for clients that unpack by themselves (`Diff.Apply`).
-
-use std::path::Path;
+//! Layers applied for clients that unpack by themselves (`Diff.Apply`), and made for those that build
+//! (`Diff.Diff`: see [`crate::diff`]).
 
 use async_trait::async_trait;
 use rustix::io::Errno;
-use varve_core::diff::Diff;
+use varve_core::diff::{Diff, NewLayer};
 use varve_core::oci::{Compression, MediaType};
 use varve_core::snapshots::Kind;
 use varve_core::unpack::Progress;
@@ -12,7 +11,6 @@ use varve_core::{Descriptor, Error, Mount, Result, Scope};
 
 use crate::apply::Mode;
 use crate::drivers::Driver;
-use crate::graph::Look;
 use crate::mounting::Detached;
 use crate::service::{Inner, Snapshotter};
 use crate::tree::names;
@@ -47,28 +45,28 @@ impl<D: Driver> Diff for Snapshotter<D> {
         let kind = MediaType::OciLayer(Compression::None);
         Ok(Descriptor::new(kind, stream.diff_id.0, stream.uncompressed))
     }
+
+    async fn diff(
+        &self,
+        scope: &Scope,
+        lower: &[Mount],
+        upper: &[Mount],
+        layer: NewLayer,
+    ) -> Result<Descriptor> {
+        self.make_layer(scope, lower, upper, layer).await
+    }
 }
 
 impl<D: Driver> Inner<D> {
     /// Opens what `mounts` describe, which must be an active snapshot's own.
     fn target(&self, namespace: &varve_core::Namespace, mounts: &[Mount]) -> Result<Target> {
-        let unknown = || {
+        let snapshot = self.behind(namespace, mounts)?;
+        let snapshot = snapshot.filter(|snapshot| snapshot.kind == Kind::Active).ok_or_else(|| {
             Error::invalid(
                 "the mounts are not those of an active snapshot of this snapshotter and namespace",
             )
-        };
-        let [mount] = mounts else { return Err(unknown()) };
-        let path = mount.option("upperdir").unwrap_or(&mount.source);
-        let dir = self.places.number(Path::new(path)).ok_or_else(unknown)?;
-        let active = self.db.of(namespace)?.into_iter().map(|seen| seen.snapshot);
-        let snapshot = { active }
-            .find(|snapshot| snapshot.dir == dir && snapshot.kind == Kind::Active)
-            .ok_or_else(unknown)?;
-        let own = self.mounts_of(namespace, &snapshot)?;
-        if own != mounts {
-            return Err(unknown());
-        }
-        let tree = self.detached(own)?;
+        })?;
+        let tree = self.detached(mounts.to_vec())?;
         let failed = |errno: Errno| Error::io("reading a snapshot's root", errno.into());
         let empty = snapshot.parent.is_none() && names(tree.root()).map_err(failed)?.is_empty();
         let mode = if empty { Mode::Base } else { Mode::InPlace };

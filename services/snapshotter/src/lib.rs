@@ -11,6 +11,7 @@ pub mod apply;
 mod attend;
 mod config;
 mod contract;
+mod diff;
 mod differ;
 pub mod drivers;
 mod generation;

@@ -1,4 +1,4 @@
-//! containerd.services.diff.v1: layers applied to mounts.
+//! containerd.services.diff.v1: layers applied to mounts, and made of them.
 
 mod client;
 mod server;

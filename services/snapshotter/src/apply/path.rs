@@ -54,7 +54,7 @@ impl TreePath {
     }
 
     /// This path with one component more.
-    pub(super) fn join(&self, component: &[u8]) -> Self {
+    pub fn join(&self, component: &[u8]) -> Self {
         let mut path = Self(Vec::with_capacity(self.0.len() + 1 + component.len()));
         path.0.extend_from_slice(&self.0);
         path.push(component);
@@ -62,7 +62,7 @@ impl TreePath {
     }
 
     /// The directory that holds it, as bytes, and its name; `None` for the root.
-    pub(super) fn split(&self) -> Option<(&[u8], &OsStr)> {
+    pub fn split(&self) -> Option<(&[u8], &OsStr)> {
         if self.is_root() {
             return None;
         }
@@ -81,7 +81,7 @@ impl TreePath {
     }
 
     /// It, the directory that holds it, and so on up to the root.
-    pub(super) fn ancestors(&self) -> impl Iterator<Item = TreePath> {
+    pub fn ancestors(&self) -> impl Iterator<Item = TreePath> {
         let above = |path: &TreePath| (!path.is_root()).then(|| path.parent());
         std::iter::successors(Some(self.clone()), above)
     }

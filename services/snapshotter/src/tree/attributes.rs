@@ -87,7 +87,8 @@ fn list(file: impl AsFd) -> Result<Vec<CString>, Errno> {
     }
 }
 
-fn split(names: &[u8]) -> Vec<CString> {
+/// The names in a list of them, but for overlayfs's own.
+pub(crate) fn split(names: &[u8]) -> Vec<CString> {
     let overlay = |name: &CStr| {
         let name = name.to_bytes();
         name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.")
@@ -109,7 +110,9 @@ fn matters(name: &CStr, errno: Errno) -> bool {
 }
 
 /// Reads a value of unknown length: the kernel's limit is 64 KiB.
-fn read_xattr(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+pub(crate) fn read_xattr(
+    read: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; 1024];
     let len = match read(&mut buffer) {
         Err(Errno::RANGE) => {

@@ -19,7 +19,7 @@ use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use varve_core::{Error, Result};
 
-pub(crate) use attributes::{copy_attributes, times, transfer};
+pub(crate) use attributes::{copy_attributes, read_xattr, split, times, transfer};
 pub(crate) use copy::copy;
 pub(crate) use remove::{remove, remove_at};
 pub(crate) use usage::usage;

@@ -1,0 +1,63 @@
+//! Layers made of trees: what leads from a lower tree to an upper one, as the tar that an image carries.
+//!
+//! [`walk()`] compares two trees and tells each [`Change`], in order, to whoever wants to know: an
+//! [`Archive`] makes a layer of them. Both trees are looked at as the kernel shows them, through mounts
+//! that only this process sees; where one stack of an overlay stands on the other, the directories
+//! between them say which names are worth a look. Nothing is written to either tree. Names are a
+//! container's and mean nothing here: whatever is opened is opened from the root's descriptor, and no
+//! link is followed.
+//!
+//! A layer says all or nothing: what it cannot say, or what changes while it is read, is an error.
+
+mod archive;
+mod compare;
+mod compress;
+mod error;
+mod header;
+mod hints;
+mod layer;
+mod links;
+mod pour;
+mod sides;
+#[cfg(test)]
+mod tests;
+mod view;
+mod walk;
+mod xattrs;
+
+use archive::Archive;
+use error::DiffError;
+use view::View;
+use walk::{Sides, walk};
+
+use crate::apply::{Cancel, Limits, TreePath};
+
+/// One difference between two trees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub kind: Kind,
+    pub path: TreePath,
+}
+
+/// What became of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Added,
+    /// Its content, attributes or type; of a directory, its own and not that of what is in it.
+    Changed,
+    /// With all that was below it.
+    Deleted,
+}
+
+/// What a comparison keeps to.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    pub limits: Limits,
+    pub cancel: Cancel,
+}
+
+impl Rules {
+    fn check(&self) -> Result<(), DiffError> {
+        if self.cancel.is_cancelled() { Err(DiffError::Cancelled) } else { Ok(()) }
+    }
+}
