@@ -50,7 +50,8 @@ impl Hints {
 
 impl Hint {
     fn add(&mut self, dir: &OwnedFd, path: &TreePath) -> Result<(), DiffError> {
-        let proc = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        // The link itself has none: it is gone through.
+        let proc = PathBuf::from(format!("/proc/self/fd/{}/.", dir.as_raw_fd()));
         let has = |at: &Path, name: &str, of: &TreePath| {
             overlay_xattr(at, name).map_err(failed("reading an xattr of", of))
         };

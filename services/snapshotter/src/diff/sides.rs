@@ -15,7 +15,7 @@ use crate::graph::{DirId, Look, Snapshot};
 use crate::mounting::open_dir;
 use crate::service::Inner;
 
-/// The directories behind both sides, top first.
+/// The directories behind both sides, top first; no lower one for an empty tree.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stacks {
     lower: Vec<DirId>,
@@ -54,25 +54,28 @@ impl<D: Driver> Inner<D> {
         lower: &[Mount],
         upper: &[Mount],
     ) -> Result<Stacks> {
+        let stack = |snapshot: &Snapshot| self.stack_of(namespace, snapshot);
         let lower = match lower {
             [] => Vec::new(),
-            lower => self.stack_behind(namespace, lower, "lower")?,
+            mounts => match self.known(namespace, mounts, "lower")? {
+                // Its directory says when it was made, and means nothing.
+                view if view.kind == Kind::View && view.parent.is_none() => Vec::new(),
+                snapshot => stack(&snapshot)?,
+            },
         };
-        Ok(Stacks { lower, upper: self.stack_behind(namespace, upper, "upper")? })
+        Ok(Stacks { lower, upper: stack(&self.known(namespace, upper, "upper")?)? })
     }
 
-    fn stack_behind(
-        &self,
-        namespace: &Namespace,
-        mounts: &[Mount],
-        of: &str,
-    ) -> Result<Vec<DirId>> {
-        let snapshot = self.behind(namespace, mounts)?.ok_or_else(|| {
+    fn known(&self, namespace: &Namespace, mounts: &[Mount], of: &str) -> Result<Snapshot> {
+        self.behind(namespace, mounts)?.ok_or_else(|| {
             Error::invalid(format!(
                 "the mounts of the {of} tree are not those of an active snapshot or a view of this \
                  snapshotter and namespace"
             ))
-        })?;
+        })
+    }
+
+    fn stack_of(&self, namespace: &Namespace, snapshot: &Snapshot) -> Result<Vec<DirId>> {
         let mut stack = self.db.stack(namespace, snapshot.parent.as_deref())?;
         if snapshot.kind == Kind::Active || stack.is_empty() {
             stack.insert(0, snapshot.dir);
@@ -107,6 +110,7 @@ impl<D: Driver> Inner<D> {
 
     fn shown(&self, stack: &[DirId]) -> Result<View> {
         let dirs: Vec<PathBuf> = stack.iter().map(|dir| self.places.snapshot(*dir)).collect();
-        Ok(View::new(self.detached(merged(&dirs))?, self.config.limits.clone()))
+        let mount = self.detached(merged(&dirs))?;
+        Ok(View::new(mount, self.config.limits.clone()))
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+pub mod changes;
 pub mod layer;
 pub mod tree;
 
@@ -114,6 +115,19 @@ impl Room {
         let parent = Some(chain.to_string());
         let new = NewSnapshot { key: key.into(), parent, ..NewSnapshot::default() };
         self.service.snapshots.view(&self.scope, new).await.unwrap()
+    }
+
+    /// An active snapshot on a chain id.
+    pub async fn prepare(&self, key: &str, chain: Option<ChainId>) -> Vec<Mount> {
+        let parent = chain.map(|chain| chain.to_string());
+        let new = NewSnapshot { key: key.into(), parent, ..NewSnapshot::default() };
+        self.service.snapshots.prepare(&self.scope, new).await.unwrap()
+    }
+
+    /// The bytes of a blob.
+    pub async fn bytes(&self, digest: &Digest) -> Bytes {
+        let reader = self.store.reader(&self.scope, digest).await.unwrap();
+        reader.read_all(1 << 30).await.unwrap()
     }
 
     /// The tree of a chain id, as a list.

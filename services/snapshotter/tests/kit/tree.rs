@@ -8,9 +8,18 @@ use varve_core::Digest;
 
 /// Type, mode, owner, size, mtime, device, link target, hard-link group, xattrs, content.
 pub fn list(root: &Path) -> Vec<String> {
+    list_with(root, time)
+}
+
+/// The same with every time, however new.
+pub fn list_exactly(root: &Path) -> Vec<String> {
+    list_with(root, |meta| format!("{}.{:09}", meta.mtime(), meta.mtime_nsec()))
+}
+
+fn list_with(root: &Path, time: fn(&std::fs::Metadata) -> String) -> Vec<String> {
     let mut lines = Vec::new();
     let mut groups = HashMap::new();
-    walk(root, Path::new("."), &mut groups, &mut lines);
+    walk(root, Path::new("."), time, &mut groups, &mut lines);
     // Names that can be seen, not links that an inode counts.
     for group in groups.values().filter(|group| group.len() > 1) {
         let first = lines[group[0]].split(' ').next().unwrap().to_owned();
@@ -22,6 +31,7 @@ pub fn list(root: &Path) -> Vec<String> {
 fn walk(
     root: &Path,
     path: &Path,
+    time: fn(&std::fs::Metadata) -> String,
     groups: &mut HashMap<(u64, u64), Vec<usize>>,
     lines: &mut Vec<String>,
 ) {
@@ -55,7 +65,7 @@ fn walk(
             std::fs::read_dir(&at).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         for name in names {
-            walk(root, &path.join(name), groups, lines);
+            walk(root, &path.join(name), time, groups, lines);
         }
     }
 }
