@@ -86,6 +86,10 @@ async fn without_root() {
     std::fs::set_permissions(root.join("closed"), PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(std::fs::read(root.join("closed/inside")).unwrap(), b"inside");
     assert_eq!(std::fs::read(root.join("closed/more")).unwrap(), b"more");
+    let unreadable = diff(&room, chain[1]).await.unwrap_err();
+    assert_eq!(unreadable.kind(), varve_core::Kind::PermissionDenied);
+    assert!(unreadable.chain().contains("closed"), "{}", unreadable.chain());
+    diffed(&room).await;
     for key in ["v", "below"] {
         room.service.snapshots.remove(&room.scope, key).await.unwrap();
     }
@@ -94,4 +98,40 @@ async fn without_root() {
     }
     room.tidy().await;
     assert!(room.names("snapshots").is_empty(), "unwritable directories are removed too");
+}
+
+/// What leads from a chain id to a tree on it with two files changed.
+async fn diff(room: &kit::Room, chain: varve_core::ChainId) -> varve_core::Result<Vec<u8>> {
+    let upper = room.prepare("changed", Some(chain)).await;
+    let root = std::path::Path::new(&upper[0].source);
+    std::fs::set_permissions(root.join("fixed"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(root.join("fixed/f"), PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::write(root.join("fixed/mine"), b"of root, then").unwrap();
+    let lower = room.view("unchanged", chain).await;
+    let plain = varve_core::diff::NewLayer {
+        media_type: "application/vnd.oci.image.layer.v1.tar".into(),
+        ..Default::default()
+    };
+    let blob = room.service.diff.diff(&room.scope, &lower, &upper, plain).await;
+    for key in ["changed", "unchanged"] {
+        room.service.snapshots.remove(&room.scope, key).await.unwrap();
+    }
+    Ok(room.bytes(&blob?.digest).await.to_vec())
+}
+
+/// Owners that could only be recorded are those that a layer says.
+async fn diffed(room: &kit::Room) {
+    let base = Archive::new().owner(0, 42).dir("fixed/", 0o555).file("fixed/f", 0o4755, b"f");
+    let chain = room.stack(&[base.finish()]).await.unwrap()[0];
+    let bytes = diff(room, chain).await.unwrap();
+    room.service.snapshots.remove(&room.scope, &chain.to_string()).await.unwrap();
+    let mut archive = tar::Archive::new(&bytes[..]);
+    let owner = |entry: tar::Entry<'_, _>| {
+        let header = entry.header();
+        let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+        (path, header.uid().unwrap(), header.gid().unwrap())
+    };
+    let owners: Vec<_> = archive.entries().unwrap().map(|entry| owner(entry.unwrap())).collect();
+    let want = [("fixed/", 0, 42), ("fixed/f", 0, 42), ("fixed/mine", 0, 0)];
+    assert_eq!(owners, want.map(|(path, uid, gid)| (path.to_owned(), uid, gid)));
 }
