@@ -444,6 +444,45 @@ async fn a_file_of_the_longest_name_can_be_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_name_of_a_file_has_its_capabilities_and_the_first_has_the_rest() {
+    for room in rooms().await {
+        let upper = room.prepare("base", None).await;
+        seen(&upper, |root| {
+            changes::capable(&root.join("a"));
+            fs::hard_link(root.join("a"), root.join("b")).unwrap();
+        });
+        let blob = diff(&room, &[], &upper).await.unwrap();
+        let bytes = room.bytes(&blob.digest).await;
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
+        let mut told = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().to_string_lossy().into_owned();
+            let extensions = entry.pax_extensions().unwrap().into_iter().flatten();
+            let keys = extensions.map(|extension| extension.unwrap().key().unwrap().to_owned());
+            let xattrs = keys.filter_map(|key| Some(key.strip_prefix("SCHILY.xattr.")?.to_owned()));
+            told.push((name, xattrs.collect::<Vec<_>>().join(" ")));
+        }
+        let want =
+            [("./", ""), ("a", "security.capability user.note"), ("b", "security.capability")];
+        assert_eq!(told, want.map(|(name, xattrs)| (name.to_owned(), xattrs.to_owned())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_without_a_number_is_one_where_trees_are_not_stacked() {
+    let Some(room) = rooms().await.pop() else { return };
+    assert_eq!(room.service.name, "native");
+    let upper = room.prepare("base", None).await;
+    seen(&upper, |root| {
+        let (kind, mode) = (rustix::fs::FileType::CharacterDevice, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("zero"), kind, mode, 0).unwrap();
+    });
+    let blob = diff(&room, &[], &upper).await.unwrap();
+    assert_eq!(members(&room, &blob).await, ["5 ./", "3 zero"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gnu_tar_reads_a_layer_as_we_do() {
     let Some(room) = rooms().await.pop() else { return };
     let upper = room.prepare("base", None).await;

@@ -97,7 +97,7 @@ impl TreePath {
     }
 
     /// Whether it is `other` or below it.
-    pub(super) fn is_within(&self, other: &TreePath) -> bool {
+    pub fn is_within(&self, other: &TreePath) -> bool {
         other.is_root()
             || self.0.starts_with(&other.0)
                 && self.0.get(other.0.len()).is_none_or(|&byte| byte == b'/')

@@ -1,7 +1,6 @@
 //! A layer under construction: each change becomes the members that say it.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
@@ -22,15 +21,18 @@ const CHUNK: usize = 128 << 10;
 /// A tar of changes. Directories that a change is in are told before it, for those who unpack a layer
 /// without the one below. What a directory hides of the lower tree is whited out name by name, as the
 /// specification advises.
+///
+/// Holds the paths of files with several names and of the directories that these are in, and no others.
 pub(super) struct Archive<W> {
     out: W,
     upper: View,
     rules: Rules,
     /// Files modified later are told to be of this time.
     latest: Option<(i64, u32)>,
-    /// Directories that were told, by a keyed hash of their paths.
-    dirs: HashSet<u64>,
-    key: RandomState,
+    /// The directory that was told last; those above it were told before.
+    at: TreePath,
+    /// Directories that were told out of their turn, for names of files with several.
+    aside: HashSet<TreePath>,
     /// The first name that was told of each file with several.
     links: HashMap<Inode, TreePath>,
     members: u64,
@@ -38,15 +40,15 @@ pub(super) struct Archive<W> {
 
 impl<W: Write> Archive<W> {
     pub fn new(out: W, upper: View, rules: Rules, latest: Option<(i64, u32)>) -> Self {
-        let (dirs, key, links) = (HashSet::new(), RandomState::new(), HashMap::new());
-        Self { out, upper, rules, latest, dirs, key, links, members: 0 }
+        let (at, aside, links) = (TreePath::root(), HashSet::new(), HashMap::new());
+        Self { out, upper, rules, latest, at, aside, links, members: 0 }
     }
 
     pub fn add(&mut self, change: &Change) -> Result<(), DiffError> {
         check_name(&change.path)?;
-        self.dirs_above(&change.path)?;
+        self.dirs_above(change)?;
         match change.kind {
-            Kind::Added | Kind::Changed => self.entry(&change.path),
+            Kind::Added | Kind::Changed => self.entry(&change.path, change.aside),
             Kind::Deleted => self.whiteout(&change.path),
         }
     }
@@ -57,14 +59,16 @@ impl<W: Write> Archive<W> {
         Ok(self.out)
     }
 
-    fn dirs_above(&mut self, path: &TreePath) -> Result<(), DiffError> {
-        let above: Vec<_> = path.ancestors().skip(1).filter(|dir| !dir.is_root()).collect();
-        for dir in above.into_iter().rev() {
-            if !self.dirs.contains(&self.key.hash_one(&dir)) {
-                self.entry(&dir)?;
-            }
-        }
-        Ok(())
+    fn dirs_above(&mut self, change: &Change) -> Result<(), DiffError> {
+        let above = change.path.ancestors().skip(1);
+        let above: Vec<_> = above.take_while(|dir| !self.is_told(dir)).collect();
+        above.iter().rev().try_for_each(|dir| self.entry(dir, change.aside))
+    }
+
+    /// Whether a directory needs no entry any more, nor do those above it. The root needs none. One
+    /// that was told aside was left before, so that nothing follows in it but aside.
+    fn is_told(&self, dir: &TreePath) -> bool {
+        self.at.is_within(dir) || self.aside.contains(dir)
     }
 
     /// `dir/.wh.name`, an empty file whose attributes mean nothing.
@@ -74,10 +78,12 @@ impl<W: Write> Archive<W> {
         self.head(&Member::marker(marker.as_bytes().to_vec()), path)
     }
 
-    fn entry(&mut self, path: &TreePath) -> Result<(), DiffError> {
+    fn entry(&mut self, path: &TreePath, aside: bool) -> Result<(), DiffError> {
         let node = self.upper.node(path)?.ok_or_else(|| DiffError::Moved(path.clone()))?;
-        if node.is_dir() {
-            self.dirs.insert(self.key.hash_one(path));
+        match (node.is_dir(), aside) {
+            (true, true) => drop(self.aside.insert(path.clone())),
+            (true, false) => self.at = path.clone(),
+            (false, _) => {}
         }
         if node.linked {
             if let Some(first) = self.links.get(&node.inode).cloned() {
@@ -121,18 +127,24 @@ impl<W: Write> Archive<W> {
         let mut member = self.member(path, node)?;
         member.kind = EntryType::Link;
         member.target = first.as_bytes().to_vec();
-        // They are the file's, which was told.
-        member.xattrs = Vec::new();
+        // The file has them from its first entry. But whoever sets an owner with each entry, as
+        // containerd and Docker do, has the kernel take the capabilities away with each.
+        member.xattrs.retain(|xattr| xattr.name == xattrs::CAPABILITIES);
         self.head(&member, path)
     }
 
-    /// A file with its content: as much as it had when it was opened.
+    /// A file with its content, which must stay what it was when it was opened.
     fn file(&mut self, path: &TreePath, node: &Node) -> Result<(), DiffError> {
         let (file, node) = self.upper.open(path, node)?;
         let mut member = self.member(path, &node)?;
         member.size = node.size;
         self.head(&member, path)?;
-        self.content(&file, node.size, path)
+        self.content(&file, node.size, path)?;
+        let now = self.upper.now(&file, path)?;
+        match (now.size, now.mtime) == (node.size, node.mtime) {
+            true => Ok(()),
+            false => Err(DiffError::Moved(path.clone())),
+        }
     }
 
     fn content(&mut self, file: &OwnedFd, size: u64, path: &TreePath) -> Result<(), DiffError> {

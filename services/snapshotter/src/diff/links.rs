@@ -16,9 +16,16 @@ pub(super) struct Links {
     /// Which file of the upper tree one of the lower tree is, by their names that are as they were.
     above: HashMap<Inode, Inode>,
     below: HashMap<Inode, Inode>,
+    /// How many names ever waited.
+    names: usize,
 }
 
 impl Links {
+    /// How many files and names it remembers, more or less.
+    pub fn len(&self) -> usize {
+        self.told.len() + self.above.len() + self.names
+    }
+
     /// Says that `path` is as it was, but for what it is linked with. Whether it must be told for that.
     pub fn unchanged(&mut self, path: &TreePath, lower: &Node, upper: &Node) -> bool {
         let (low, high) = (lower.inode, upper.inode);
@@ -31,6 +38,7 @@ impl Links {
         self.above.insert(low, high);
         self.below.insert(high, low);
         if upper.linked {
+            self.names += 1;
             self.waiting.entry(high).or_default().push(path.clone());
         }
         false

@@ -21,6 +21,7 @@ mod pour;
 mod sides;
 #[cfg(test)]
 mod tests;
+mod tight;
 mod view;
 mod walk;
 mod xattrs;
@@ -37,6 +38,8 @@ use crate::apply::{Cancel, Limits, TreePath};
 pub(crate) struct Change {
     pub kind: Kind,
     pub path: TreePath,
+    /// Told out of its turn, for another name of its file.
+    pub aside: bool,
 }
 
 /// What became of a path.

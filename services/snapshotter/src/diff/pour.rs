@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use varve_core::content::Writer;
+use varve_core::oci::Compression;
 use varve_core::{DiffId, Error, Result};
 
 use super::compress::Compressor;
 use super::{Archive, DiffError, Rules, Sides, walk};
 use crate::apply::Cancel;
-use varve_core::oci::Compression;
+use crate::tree::alone;
 
 /// Bytes of one chunk.
 const CHUNK: usize = 256 << 10;
@@ -43,6 +44,8 @@ pub(super) async fn pour<H: Send + 'static>(
     let rules = Rules { limits: form.limits.clone(), cancel: cancel.0.clone() };
     let (to, from) = channel(CHUNKS);
     let work = tokio::task::spawn_blocking(move || {
+        // Until the trees are let go of, which gives modes back.
+        let _alone = alone();
         let made = make(sides, &form, &rules, Pipe { to, filled: Vec::new(), sent: 0 });
         drop(held);
         made

@@ -111,6 +111,6 @@ impl<D: Driver> Inner<D> {
     fn shown(&self, stack: &[DirId]) -> Result<View> {
         let dirs: Vec<PathBuf> = stack.iter().map(|dir| self.places.snapshot(*dir)).collect();
         let mount = self.detached(merged(&dirs))?;
-        Ok(View::new(mount, self.config.limits.clone()))
+        Ok(View::new(mount, self.driver.stacks(), self.config.limits.clone()))
     }
 }

@@ -25,9 +25,11 @@ pub(crate) type See<'a> = dyn FnMut(Change) -> Result<(), DiffError> + 'a;
 /// follow that one. The root is told like any directory. What is below a deleted directory is not told,
 /// nor what was below one that is no directory any more.
 ///
-/// Holds the names of one directory for each level of the tree, and those of files with several.
+/// Holds the names that are left of each directory on one path of the tree, from the root down, and the
+/// paths of files with several names; ResourceExhausted where these are more than a layer may have
+/// entries. So it does not grow with the tree.
 pub(crate) fn walk(sides: Sides, rules: &Rules, see: &mut See<'_>) -> Result<(), DiffError> {
-    Walk { sides, rules, see, links: Links::default() }.run()
+    Walk { sides, rules, see, links: Links::default(), names: 0 }.run()
 }
 
 struct Walk<'a, 'b> {
@@ -35,6 +37,8 @@ struct Walk<'a, 'b> {
     rules: &'a Rules,
     see: &'a mut See<'b>,
     links: Links,
+    /// Those that the open directories were listed with.
+    names: usize,
 }
 
 /// A directory of the upper tree that is being walked.
@@ -42,6 +46,8 @@ struct Frame {
     path: TreePath,
     /// What is still to be looked at.
     names: std::vec::IntoIter<OsString>,
+    /// How many there were.
+    listed: usize,
     how: How,
 }
 
@@ -59,7 +65,10 @@ impl Walk<'_, '_> {
         let mut frames: Vec<_> = self.entry(TreePath::root(), how)?.into_iter().collect();
         while let Some(frame) = frames.last_mut() {
             match frame.names.next() {
-                None => drop(frames.pop()),
+                None => {
+                    self.names -= frame.listed;
+                    frames.pop();
+                }
                 Some(name) => {
                     let (path, how) = (frame.path.join(bytes(&name)), frame.how);
                     frames.extend(self.entry(path, how)?);
@@ -76,7 +85,7 @@ impl Walk<'_, '_> {
         let lower = below.map(|lower| lower.node(&path)).transpose()?.flatten();
         let Some(upper) = self.sides.upper.node(&path)? else {
             if lower.is_some() {
-                self.tell(Kind::Deleted, path)?;
+                self.tell(Kind::Deleted, path, false)?;
             }
             return Ok(None);
         };
@@ -122,7 +131,17 @@ impl Walk<'_, '_> {
         }
         names.sort_unstable();
         names.dedup();
-        Ok(Frame { path, names: names.into_iter(), how })
+        self.names += names.len();
+        self.check_held()?;
+        Ok(Frame { path, listed: names.len(), names: names.into_iter(), how })
+    }
+
+    fn check_held(&self) -> Result<(), DiffError> {
+        let (held, most) = (self.names + self.links.len(), self.rules.limits.entries);
+        match held as u64 > most {
+            true => Err(DiffError::limit("more names to be remembered at once", most)),
+            false => Ok(()),
+        }
     }
 
     fn tell_with_links(
@@ -131,16 +150,16 @@ impl Walk<'_, '_> {
         path: TreePath,
         node: &Node,
     ) -> Result<(), DiffError> {
-        self.tell(kind, path)?;
+        self.tell(kind, path, false)?;
         if node.linked {
             for path in self.links.told(node) {
-                self.tell(Kind::Changed, path)?;
+                self.tell(Kind::Changed, path, true)?;
             }
         }
         Ok(())
     }
 
-    fn tell(&mut self, kind: Kind, path: TreePath) -> Result<(), DiffError> {
-        (self.see)(Change { kind, path })
+    fn tell(&mut self, kind: Kind, path: TreePath, aside: bool) -> Result<(), DiffError> {
+        (self.see)(Change { kind, path, aside })
     }
 }

@@ -12,6 +12,9 @@ use crate::tree::{privileged, read_xattr, split};
 /// Labels and hashes that the security modules of this machine keep.
 const OF_THE_MACHINE: [&[u8]; 3] = [b"security.selinux", b"security.evm", b"system.nfs4_acl"];
 
+/// What a program may do beyond its user.
+pub(super) const CAPABILITIES: &[u8] = b"security.capability";
+
 /// Where the owner of a file stands that could not be given to it (as umoci does).
 const OWNER_RECORD: &[u8] = b"user.rootlesscontainers";
 
@@ -33,8 +36,11 @@ pub(super) fn read(proc: &Path, path: &TreePath, limits: &Limits) -> Result<Vec<
     }
     let (mut all, mut sum) = (Vec::new(), 0);
     for name in names.iter().filter(|name| !OF_THE_MACHINE.contains(&name.to_bytes())) {
-        let value = read_xattr(|buffer| rustix::fs::lgetxattr(proc, name, buffer));
-        let value = value.map_err(failed("reading an xattr of", path))?;
+        let value = match read_xattr(|buffer| rustix::fs::lgetxattr(proc, name, buffer)) {
+            // It was removed since it was listed.
+            Err(Errno::NODATA) => continue,
+            value => value.map_err(failed("reading an xattr of", path))?,
+        };
         sum += (name.count_bytes() + value.len()) as u64;
         if sum > limits.extension {
             return Err(DiffError::limit(format!("larger xattrs of {path:?}"), limits.extension));

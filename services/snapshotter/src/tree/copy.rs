@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Uid};
 use rustix::io::Errno;
@@ -13,14 +13,18 @@ use varve_core::{Error, Result};
 use super::attributes::{copy_xattrs_at, times, transfer, transfer_as};
 use super::{DIR_FLAGS, names, open_below, open_with, privileged};
 
-/// Without root, a file that its owner may not read is made readable for a moment; one copy at a
-/// time, so that no other takes that mode for its own.
+/// Without root, a file that its owner may not read is made readable for a moment; by one copy or
+/// comparison at a time, so that no other takes that mode for its own.
 static UNPRIVILEGED: Mutex<()> = Mutex::new(());
+
+/// Waits for whoever reads trees with modes of the moment. Root needs not.
+pub(crate) fn alone() -> Option<MutexGuard<'static, ()>> {
+    (!privileged()).then(|| UNPRIVILEGED.lock().unwrap_or_else(PoisonError::into_inner))
+}
 
 /// Copies what is in the directory `from`, and its attributes, to the empty directory `to`.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
-    let _alone =
-        (!privileged()).then(|| UNPRIVILEGED.lock().unwrap_or_else(PoisonError::into_inner));
+    let _alone = alone();
     let open = |path: &Path| {
         rustix::fs::openat(CWD, path, DIR_FLAGS, Mode::empty())
             .map_err(|errno| Error::io(format!("opening {}", path.display()), errno.into()))

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use varve_core::{Error, Result};
 
 pub(crate) use attributes::{copy_attributes, read_xattr, split, times, transfer};
-pub(crate) use copy::copy;
+pub(crate) use copy::{alone, copy};
 pub(crate) use remove::{remove, remove_at};
 pub(crate) use usage::usage;
 

@@ -178,6 +178,7 @@ fn links(root: &Path) {
     fs::write(at("new-a"), b"new").unwrap();
     fs::hard_link(at("new-a"), at("a-new-one-that-comes-first")).unwrap();
     fs::hard_link(at("dangling"), at("zz-link-to-link")).unwrap();
+    fs::hard_link(at("ping"), at("ping-by-another-name")).unwrap();
 }
 
 fn special(root: &Path) {
@@ -205,6 +206,14 @@ fn names(root: &Path) {
     let deep: PathBuf = (0..60).map(|_| "deeper").collect();
     fs::create_dir_all(root.join("deep/d/d").join(&deep)).unwrap();
     fs::write(root.join("deep/d/d").join(&deep).join("file"), b"deep").unwrap();
+}
+
+/// Makes a file with capabilities and another attribute.
+pub fn capable(path: &Path) {
+    fs::write(path, b"with a capability").unwrap();
+    for (name, value) in [("security.capability", CAP_NET_RAW), ("user.note", b"noted")] {
+        rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
+    }
 }
 
 pub fn set_time(path: &Path, time: SystemTime) {

@@ -18,7 +18,8 @@ fn rules() -> Rules {
 
 fn view(dir: &Path) -> View {
     let mounts = [Mount::bind(dir.to_str().unwrap(), "ro")];
-    View::new(detached(&mounts, || unreachable!("a bind needs none")).unwrap(), Limits::default())
+    let mount = detached(&mounts, || unreachable!("a bind needs none")).unwrap();
+    View::new(mount, false, Limits::default())
 }
 
 /// A lower and an upper tree, with the same times wherever both have a file.
