@@ -1,6 +1,8 @@
 //! The comparison alone, on directories: what it tells, in which order, and when it gives up. That a
 //! layer makes the tree again is tested through the service (`tests/diff.rs`).
 
+mod stacks;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
