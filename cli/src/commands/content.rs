@@ -98,7 +98,8 @@ async fn ls(session: &Session, filters: &[String]) -> Result<()> {
     session.output.table(&table, &blobs)
 }
 
-async fn get(session: &Session, digest: &Digest) -> Result<()> {
+/// Writes a blob to stdout.
+pub async fn get(session: &Session, digest: &Digest) -> Result<()> {
     let reader = session.services.content.reader(&session.scope, digest).await?;
     let mut offset = 0;
     while offset < reader.size() {

@@ -1,9 +1,12 @@
 //! `varve snapshots`: the stacks of trees.
 
+mod diff;
+mod layer;
 mod tree;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use varve_core::diff::NewLayer;
 use varve_core::snapshots::{Info, Kind, NewSnapshot};
 use varve_core::{Error, Labels, Mount, Timestamp};
 
@@ -48,6 +51,25 @@ enum Command {
         #[arg(value_name = "KEY")]
         key: String,
     },
+    /// List what a snapshot changed of its parent
+    ///
+    /// A line for each path that was added (A), changed (C) or deleted (D); a directory is changed where
+    /// its own attributes or times are.
+    #[command(after_help = "Example:\n  varve snapshots diff KEY")]
+    Diff {
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
+    /// Write what a snapshot changed of its parent to stdout, as a layer
+    #[command(after_help = "Example:\n  varve snapshots layer KEY > layer.tar.gz")]
+    Layer {
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// The layer's media type, which says how it is compressed
+        #[arg(long, value_name = "TYPE")]
+        #[arg(default_value = "application/vnd.oci.image.layer.v1.tar+gzip")]
+        media_type: String,
+    },
 }
 
 impl Snapshots {
@@ -59,6 +81,11 @@ impl Snapshots {
             Command::Tree => tree::show(session, &snapshotter).await,
             Command::Info { key } => info(session, &snapshotter, &key).await,
             Command::Mounts { key } => mounts(session, &snapshotter, &key).await,
+            Command::Diff { key } => diff::show(session, &snapshotter, &key).await,
+            Command::Layer { key, media_type } => {
+                let layer = NewLayer { media_type: media_type.into(), ..NewLayer::default() };
+                layer::write(session, &snapshotter, &key, layer).await
+            }
         }
     }
 }

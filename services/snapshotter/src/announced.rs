@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
+use varve_core::changes::{Changes, Listing};
 use varve_core::collect::Collector;
 use varve_core::diff::{Diff, NewLayer};
 use varve_core::snapshots::{Info, NewSnapshot, Snapshots, Usage};
@@ -117,5 +118,12 @@ impl Diff for Announced {
         layer: NewLayer,
     ) -> Result<Descriptor> {
         self.0.service.diff.diff(scope, lower, upper, layer).await
+    }
+}
+
+#[async_trait]
+impl Changes for Announced {
+    async fn changes(&self, scope: &Scope, key: &str) -> Result<Box<dyn Listing>> {
+        self.0.service.changes.changes(scope, key).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
+use varve_core::changes::Changes;
 use varve_core::collect::Attendee;
 use varve_core::diff::Diff;
 use varve_core::leases::Resource;
@@ -31,6 +32,7 @@ pub struct Service {
     pub snapshots: Arc<dyn Snapshots>,
     pub unpacker: Arc<dyn Unpacker>,
     pub diff: Arc<dyn Diff>,
+    pub changes: Arc<dyn Changes>,
     pub attendee: Arc<dyn Attendee>,
     life: Arc<dyn Life>,
 }
@@ -56,6 +58,7 @@ impl<D: Driver> From<Snapshotter<D>> for Service {
             snapshots: one.clone(),
             unpacker: one.clone(),
             diff: one.clone(),
+            changes: one.clone(),
             attendee: one.clone(),
             life: one,
         }
@@ -82,6 +85,8 @@ pub(crate) struct Inner<D> {
     pub generations: Arc<Generations>,
     pub flights: Flights,
     pub extractions: Arc<Semaphore>,
+    /// Who lists changes can take their time: they keep nobody from unpacking.
+    pub comparisons: Arc<Semaphore>,
     pub syncer: Syncer,
 }
 
@@ -120,7 +125,8 @@ impl<D: Driver> Snapshotter<D> {
         if !sync::unsynced(&db)?.is_empty() {
             syncer.changed();
         }
-        let extractions = Arc::new(Semaphore::new(config.extractions.max(1)));
+        let [extractions, comparisons] =
+            [(); 2].map(|()| Arc::new(Semaphore::new(config.extractions.max(1))));
         Ok(Self(Arc::new(Inner {
             driver,
             neighbours,
@@ -130,6 +136,7 @@ impl<D: Driver> Snapshotter<D> {
             generations: Arc::default(),
             flights: Flights::default(),
             extractions,
+            comparisons,
             syncer,
             config,
         })))

@@ -117,7 +117,8 @@ impl Snapshotters for Set {
             copies: copies(name),
             snapshots: service.clone(),
             unpacker: service.clone(),
-            diff: service,
+            diff: service.clone(),
+            changes: service,
         })
     }
 

@@ -6,6 +6,7 @@
 //! (`testsuite::contract`) and implementations in memory (`testsuite::memory`).
 
 pub mod boot;
+pub mod changes;
 pub mod collect;
 pub mod containers;
 pub mod content;

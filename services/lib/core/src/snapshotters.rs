@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::changes::Changes;
 use crate::diff::Diff;
 use crate::error::Result;
 use crate::snapshots::Snapshots;
@@ -32,6 +33,7 @@ pub struct Snapshotter {
     pub snapshots: Arc<dyn Snapshots>,
     pub unpacker: Arc<dyn Unpacker>,
     pub diff: Arc<dyn Diff>,
+    pub changes: Arc<dyn Changes>,
 }
 
 /// What a root has of snapshotters.

@@ -1,5 +1,6 @@
 //! varve.snapshots.v1: what the snapshotter does beyond containerd's API.
 
+mod changes;
 mod client;
 mod server;
 

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use varve_core::changes::{Changes, Listing};
 use varve_core::collect::Collector;
-use varve_core::diff::Diff;
+use varve_core::diff::{Diff, NewLayer};
 use varve_core::snapshotters::{Driver, Drivers, Snapshotter, Snapshotters};
 use varve_core::testsuite::contract::{Services, SnapshotsSubject};
 use varve_core::testsuite::{Door, memory};
@@ -65,6 +66,7 @@ impl Snapshotters for One {
             snapshots: self.0.clone(),
             unpacker: Arc::new(NoTrees),
             diff: Arc::new(NoTrees),
+            changes: Arc::new(NoTrees),
         })
     }
 
@@ -91,6 +93,17 @@ impl Unpacker for NoTrees {
 #[async_trait]
 impl Diff for NoTrees {
     async fn apply(&self, _: &Scope, _: &Descriptor, _: &[Mount]) -> Result<Descriptor> {
+        no_trees()
+    }
+
+    async fn diff(&self, _: &Scope, _: &[Mount], _: &[Mount], _: NewLayer) -> Result<Descriptor> {
+        no_trees()
+    }
+}
+
+#[async_trait]
+impl Changes for NoTrees {
+    async fn changes(&self, _: &Scope, _: &str) -> Result<Box<dyn Listing>> {
         no_trees()
     }
 }

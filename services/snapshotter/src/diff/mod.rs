@@ -17,6 +17,7 @@ mod header;
 mod hints;
 mod layer;
 mod links;
+mod list;
 mod pour;
 mod sides;
 #[cfg(test)]
@@ -28,8 +29,11 @@ mod xattrs;
 
 use archive::Archive;
 use error::DiffError;
+use sides::Stacks;
 use view::View;
 use walk::{Sides, walk};
+
+use varve_core::changes::Kind;
 
 use crate::apply::{Cancel, Limits, TreePath};
 
@@ -40,16 +44,6 @@ pub(crate) struct Change {
     pub path: TreePath,
     /// Told out of its turn, for another name of its file.
     pub aside: bool,
-}
-
-/// What became of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Added,
-    /// Its content, attributes or type; of a directory, its own and not that of what is in it.
-    Changed,
-    /// With all that was below it.
-    Deleted,
 }
 
 /// What a comparison keeps to.

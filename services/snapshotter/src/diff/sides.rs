@@ -18,8 +18,8 @@ use crate::service::Inner;
 /// The directories behind both sides, top first; no lower one for an empty tree.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stacks {
-    lower: Vec<DirId>,
-    upper: Vec<DirId>,
+    pub lower: Vec<DirId>,
+    pub upper: Vec<DirId>,
 }
 
 impl<D: Driver> Inner<D> {

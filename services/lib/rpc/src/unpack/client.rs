@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 use tonic::transport::Channel;
+use varve_core::changes::{Changes, Listing};
 use varve_core::snapshots::Usage;
 use varve_core::snapshotters::{Driver, Drivers, Snapshotter, Snapshotters};
 use varve_core::unpack::{self, Layer, Progress, Unpacked};
@@ -12,6 +13,7 @@ use varve_proto::varve::snapshots::v1 as wire;
 use varve_proto::varve::snapshots::v1::unpack_response::Event;
 use varve_proto::varve::snapshots::v1::unpacker_client::UnpackerClient;
 
+use super::changes::Listed;
 use crate::progress::cut_off;
 use crate::status::from_status;
 use crate::{convert, diff, scope, snapshots};
@@ -34,6 +36,7 @@ impl Client {
             snapshots: Arc::new(snapshots::Client::new(self.channel.clone(), &name)),
             unpacker: Arc::new(Unpacker { client: self.unpacker.clone(), name: name.clone() }),
             diff: Arc::new(diff::Client::new(self.channel.clone())),
+            changes: Arc::new(Unpacker { client: self.unpacker.clone(), name: name.clone() }),
             name,
             dir,
             copies,
@@ -95,6 +98,15 @@ impl unpack::Unpacker for Unpacker {
             }
         }
         Err(cut_off())
+    }
+}
+
+#[async_trait]
+impl Changes for Unpacker {
+    async fn changes(&self, scope: &Scope, key: &str) -> Result<Box<dyn Listing>> {
+        let request = wire::ChangesRequest { snapshotter: self.name.clone(), key: key.to_owned() };
+        let answers = self.client.clone().changes(scope::request(scope, request)).await;
+        Ok(Box::new(Listed(answers.map_err(from_status)?.into_inner())))
     }
 }
 

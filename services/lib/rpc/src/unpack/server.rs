@@ -10,6 +10,7 @@ use varve_proto::varve::snapshots::v1 as wire;
 use varve_proto::varve::snapshots::v1::unpack_response::Event;
 use varve_proto::varve::snapshots::v1::unpacker_server::{Unpacker as Wire, UnpackerServer};
 
+use super::changes;
 use crate::progress::{Teller, Told, told};
 use crate::status::to_status;
 use crate::{convert, scope};
@@ -39,6 +40,19 @@ impl Wire for Server {
             Ok(response(Event::Done(done(unpacked))))
         };
         Ok(Response::new(told(work)))
+    }
+
+    type ChangesStream = changes::Told;
+
+    async fn changes(
+        &self,
+        request: Request<wire::ChangesRequest>,
+    ) -> Result<Response<Self::ChangesStream>, Status> {
+        let scope = scope::of(&request)?;
+        let wire::ChangesRequest { snapshotter, key } = request.into_inner();
+        let snapshotter = self.0.open(&snapshotter).await.map_err(to_status)?;
+        let listing = snapshotter.changes.changes(&scope, &key).await.map_err(to_status)?;
+        Ok(Response::new(changes::told(listing)))
     }
 
     async fn drivers(
