@@ -512,3 +512,78 @@ async fn gnu_tar_reads_a_layer_as_we_do() {
     assert!(extracted.unwrap().success());
     same(&seen(&upper, tree::list_exactly), &tree::list_exactly(&root), "GNU tar");
 }
+
+/// What the lister tells, as it is printed.
+async fn listed(room: &Room, key: &str) -> Result<Vec<String>> {
+    let mut listing = room.service.changes.changes(&room.scope, key).await?;
+    let mut lines = Vec::new();
+    loop {
+        let changes = listing.next().await?;
+        if changes.is_empty() {
+            return Ok(lines);
+        }
+        let line = |change: &varve_core::changes::Change| {
+            format!("{} {}", change.kind.letter(), change.path.display())
+        };
+        lines.extend(changes.iter().map(line));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_snapshot_changed_of_its_parent_is_listed_while_it_is_active_and_after() {
+    for room in rooms().await {
+        let base = Archive::new().dir("d/", 0o755).file("d/f", 0o644, b"f").file("g", 0o644, b"g");
+        let chain = room.stack(&[base.finish()]).await.unwrap()[0];
+        let upper = room.prepare("active", Some(chain)).await;
+        seen(&upper, |root| {
+            fs::write(root.join("d/f"), b"changed").unwrap();
+            fs::create_dir(root.join("new")).unwrap();
+            fs::write(root.join("new/h"), b"h").unwrap();
+            fs::remove_file(root.join("g")).unwrap();
+        });
+        let want = ["C /d/f", "D /g", "A /new", "A /new/h"];
+        assert_eq!(listed(&room, "active").await.unwrap(), want, "{}", room.service.name);
+        room.service.snapshots.commit(&room.scope, "done", "active", &[].into()).await.unwrap();
+        assert_eq!(listed(&room, "done").await.unwrap(), want, "{}", room.service.name);
+        let all = listed(&room, &chain.to_string()).await.unwrap();
+        assert_eq!(all, ["A /d", "A /d/f", "A /g"], "without a parent it is all there is");
+        room.view("view", chain).await;
+        assert_eq!(listed(&room, "view").await.unwrap(), [""; 0]);
+        assert_eq!(listed(&room, "nothing").await.unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(listed(&room, "active").await.unwrap_err().kind(), Kind::NotFound);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_that_is_dropped_frees_the_snapshotter() {
+    let Some(room) = kit::room("native").await else { return };
+    let upper = room.prepare("many", None).await;
+    seen(&upper, |root| {
+        (0..2000).for_each(|name| fs::write(root.join(name.to_string()), b"").unwrap());
+    });
+    // More than there may be at once: each is given up after its first batch.
+    for _ in 0..20 {
+        let begun = room.service.changes.changes(&room.scope, "many").await;
+        assert_eq!(begun.unwrap().next().await.unwrap().len(), 256);
+    }
+    assert_eq!(listed(&room, "many").await.unwrap().len(), 2000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_goes_while_it_is_listed_is_no_whole_list() {
+    let Some(room) = kit::room("native").await else { return };
+    let upper = room.prepare("goes", None).await;
+    seen(&upper, |root| {
+        (0..2000).for_each(|name| fs::write(root.join(name.to_string()), b"").unwrap());
+    });
+    let mut listing = room.service.changes.changes(&room.scope, "goes").await.unwrap();
+    assert_eq!(listing.next().await.unwrap().len(), 256);
+    room.service.snapshots.remove(&room.scope, "goes").await.unwrap();
+    let error = loop {
+        match listing.next().await {
+            Ok(changes) => assert!(!changes.is_empty(), "it ended as if it were whole"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), Kind::Aborted, "{}", error.chain());
+}

@@ -36,7 +36,7 @@ impl<D: Driver> Changes for Snapshotter<D> {
             let inner = self.0.clone();
             tokio::task::spawn_blocking(move || {
                 let listed = list(sides, &rules, &to).and_then(|()| {
-                    let now = inner.stacks_of(&namespace, &key)?;
+                    let now = inner.stacks_of(&namespace, &key).ok().flatten();
                     if now.as_ref() == Some(&stacks) { Ok(()) } else { Err(removed()) }
                 });
                 if let Err(error) = listed {
