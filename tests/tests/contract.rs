@@ -10,14 +10,15 @@ use std::time::Duration;
 use tempfile::TempDir;
 use varve_core::Scope;
 use varve_core::snapshots::{NewSnapshot, Snapshots};
-use varve_core::testsuite::contract::{Services, SnapshotsSubject};
+use varve_core::snapshotters::Snapshotters;
+use varve_core::testsuite::contract::{ChangesSubject, Services, SnapshotsSubject};
 use varve_core::testsuite::{Door, memory};
 use varve_rpc::channel::{Channel, channel, greet};
 use varve_rpc::events::Bus;
 use varve_rpc::served::Store;
 use varve_rpc::{
     Listener, Served, Shutdown, collect, containers, content, images, leases, namespaces, serve,
-    snapshots,
+    snapshots, unpack,
 };
 use varve_tests::cluster::Cluster;
 use varve_tests::command::binary;
@@ -114,15 +115,29 @@ impl Drop for Stopped {
     }
 }
 
+/// What compares the snapshots of `name`, and leaves layers in the content store beside it.
+async fn comparing(name: &str) -> (ChangesSubject, Guard) {
+    let (snapshots, guard) = snapshotter(name).await;
+    let content = content::Client::new(reach(&guard, "content-store").await);
+    let opened = unpack::Client::new(reach(&guard, "snapshotter").await).open(name).await.unwrap();
+    let snapshots = match rustix::process::geteuid().is_root() {
+        true => snapshots.mounted(),
+        false => snapshots.in_place(),
+    };
+    let (changes, diff, content) = (opened.changes, opened.diff, Arc::new(content));
+    (ChangesSubject { snapshots, changes, diff, content }, guard)
+}
+
 mod native {
     use super::*;
 
+    async fn trees() -> (ChangesSubject, Guard) {
+        comparing("native").await
+    }
+
     async fn fresh() -> (SnapshotsSubject, Guard) {
-        let (subject, guard) = snapshotter("native").await;
-        match rustix::process::geteuid().is_root() {
-            true => (subject.mounted(), guard),
-            false => (subject.in_place(), guard),
-        }
+        let (subject, guard) = trees().await;
+        (subject.snapshots, guard)
     }
 
     async fn attending() -> (SnapshotsSubject, (Guard, Stopped)) {
@@ -131,18 +146,22 @@ mod native {
 
     varve_core::snapshots_contract!(fresh);
     varve_core::trees_contract!(fresh);
+    varve_core::changes_contract!(trees);
     varve_core::attendee_contract!(attending);
 }
 
 mod overlayfs {
     use super::*;
 
-    async fn fresh() -> Option<(SnapshotsSubject, Guard)> {
-        if !need_root("the contract of a snapshotter on overlayfs") {
-            return None;
+    async fn trees() -> Option<(ChangesSubject, Guard)> {
+        match need_root("the contract of a snapshotter on overlayfs") {
+            true => Some(comparing("overlayfs").await),
+            false => None,
         }
-        let (subject, guard) = snapshotter("overlayfs").await;
-        Some((subject.mounted(), guard))
+    }
+
+    async fn fresh() -> Option<(SnapshotsSubject, Guard)> {
+        trees().await.map(|(subject, guard)| (subject.snapshots, guard))
     }
 
     async fn attending() -> Option<(SnapshotsSubject, (Guard, Stopped))> {
@@ -154,5 +173,6 @@ mod overlayfs {
 
     varve_core::snapshots_contract!(fresh);
     varve_core::trees_contract!(fresh);
+    varve_core::changes_contract!(trees);
     varve_core::attendee_contract!(attending);
 }

@@ -7,6 +7,7 @@
 
 pub mod attended;
 pub mod attendee;
+pub mod changes;
 pub mod collect;
 pub mod containers;
 pub mod content;
@@ -26,6 +27,7 @@ mod subject;
 pub mod tree;
 pub mod trees;
 
+pub use changes::ChangesSubject;
 pub use run::{Fixture, run};
 pub use subject::{Services, SnapshotsSubject};
 
