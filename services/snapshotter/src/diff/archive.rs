@@ -22,7 +22,8 @@ const CHUNK: usize = 128 << 10;
 /// without the one below. What a directory hides of the lower tree is whited out name by name, as the
 /// specification advises.
 ///
-/// Holds the paths of files with several names and of the directories that these are in, and no others.
+/// Holds the paths of files with several names and of the directories that these are in, and no others:
+/// so a directory that was left is told a second time where a name in it is told out of its turn.
 pub(super) struct Archive<W> {
     out: W,
     upper: View,

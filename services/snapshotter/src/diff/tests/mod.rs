@@ -1,6 +1,7 @@
 //! The comparison alone, on directories: what it tells, in which order, and when it gives up. That a
 //! layer makes the tree again is tested through the service (`tests/diff.rs`).
 
+mod archive;
 mod stacks;
 
 use std::fs;
