@@ -13,6 +13,6 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { batch: 128 << 10 }
+        Self { batch: 256 << 10 }
     }
 }

@@ -50,7 +50,7 @@ async fn whole(
     if let Some(passed) = request.passed {
         let none = || to_status(Error::invalid("no file was named to pass bytes through"));
         let passage = passage.ok_or_else(none)?;
-        message.data = passage.take(passed).await.map_err(to_status)?;
+        message.data = passage.take(passed).map_err(to_status)?;
     }
     Ok(message)
 }
