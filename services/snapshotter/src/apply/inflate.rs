@@ -104,13 +104,21 @@ fn decoder<'a>(
     compression: Compression,
     input: impl io::BufRead + 'a,
 ) -> Result<Box<dyn Read + 'a>, ApplyError> {
+    let broken = |error| ApplyError::Corrupt(Compression::Zstd, error);
+    inflated(compression, input).map_err(broken)
+}
+
+/// The bytes that `input` inflates to, as strictly as a layer's: no zstd window above 64 MiB.
+pub fn inflated<'a>(
+    compression: Compression,
+    input: impl io::BufRead + 'a,
+) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match compression {
         Compression::None => Box::new(input),
         Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
         Compression::Zstd => {
-            let broken = |error| ApplyError::Corrupt(Compression::Zstd, error);
-            let mut decoder = zstd::Decoder::with_buffer(input).map_err(broken)?;
-            decoder.window_log_max(WINDOW_LOG).map_err(broken)?;
+            let mut decoder = zstd::Decoder::with_buffer(input)?;
+            decoder.window_log_max(WINDOW_LOG)?;
             Box::new(decoder)
         }
     })
@@ -145,7 +153,8 @@ fn found(says: Compression, head: &[u8]) -> Result<Compression, ApplyError> {
     Ok(found)
 }
 
-fn sniff(head: &[u8]) -> (&'static str, Option<Compression>) {
+/// What a stream is by its first six bytes, in a word, and as what it can be read.
+pub fn sniff(head: &[u8]) -> (&'static str, Option<Compression>) {
     match head {
         [0x1f, 0x8b, ..] => ("gzip", Some(Compression::Gzip)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {

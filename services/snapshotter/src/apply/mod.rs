@@ -7,6 +7,8 @@
 //! the root's descriptor with openat2, no last component is followed), that the diff id is of the
 //! *whole* uncompressed stream, and that its threads are joined whatever happens. It leaves to its
 //! caller: staging, publishing, comparing the diff id, and throwing away what a failure left.
+//!
+//! Its strict reader of tar archives ([`Archive`]) is there for others that read what strangers wrote.
 
 mod check;
 mod entry;
@@ -34,11 +36,13 @@ use varve_core::DiffId;
 
 pub use entry::{Device, Entry, Extent, Kind, Mtime, Xattr};
 pub use error::ApplyError;
+pub use inflate::{inflated, sniff};
 pub use limits::Limits;
 pub use notice::{Notice, Notices, Subject};
 pub use path::TreePath;
 pub use run::{apply, apply_to};
 pub use sink::Sink;
+pub use tar::{Archive, Body, Member};
 pub use tree::{Tree, TreeSink};
 pub use varve_core::oci::Compression;
 

@@ -117,7 +117,7 @@ impl<'a, R: BufRead> Input<'a, R> {
 }
 
 /// The stored bytes of one member. A body that is cut off is an error, never an early end.
-pub(in super::super) struct Body<'i, 'a, R> {
+pub struct Body<'i, 'a, R> {
     input: &'i mut Input<'a, R>,
 }
 

@@ -15,7 +15,7 @@ mod sparse;
 
 use std::io::BufRead;
 
-pub(super) use input::Body;
+pub use input::Body;
 use input::Input;
 use pax::Pax;
 use tar::Header;
@@ -27,7 +27,7 @@ pub(super) const BLOCK: usize = 512;
 
 /// One entry as the archive has it, extension headers applied and nothing judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub struct Member {
     pub name: Vec<u8>,
     pub link: Vec<u8>,
     pub flag: u8,
@@ -45,7 +45,7 @@ pub(super) struct Member {
 }
 
 /// The archive: members in order, the body of the last one.
-pub(super) struct Archive<'a, R> {
+pub struct Archive<'a, R> {
     input: Input<'a, R>,
     limits: &'a Limits,
 }
@@ -65,12 +65,13 @@ impl Pending {
 }
 
 impl<'a, R: BufRead> Archive<'a, R> {
-    pub(super) fn new(reader: R, limits: &'a Limits, cancel: &'a Cancel) -> Self {
+    pub fn new(reader: R, limits: &'a Limits, cancel: &'a Cancel) -> Self {
         Self { input: Input::new(reader, cancel), limits }
     }
 
     /// The next member; what is left of the last one's body is skipped.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, ApplyError> {
+    #[expect(clippy::should_implement_trait, reason = "it may fail, and lends what it reads from")]
+    pub fn next(&mut self) -> Result<Option<Member>, ApplyError> {
         let mut pending = Pending::default();
         loop {
             let Some(header) = self.header()? else {
@@ -86,12 +87,12 @@ impl<'a, R: BufRead> Archive<'a, R> {
     }
 
     /// The stored bytes of the member that `next` gave last.
-    pub(super) fn body(&mut self) -> Body<'_, 'a, R> {
+    pub fn body(&mut self) -> Body<'_, 'a, R> {
         self.input.body()
     }
 
     /// Reads to the end of the stream. What follows the archive's end belongs to no member.
-    pub(super) fn drain(&mut self) -> Result<(), ApplyError> {
+    pub fn drain(&mut self) -> Result<(), ApplyError> {
         self.input.drain()
     }
 
