@@ -3,13 +3,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
 use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, inspect, leases, mount, plan, prune,
-    pull, rm, snapshots, tag, unmount, version,
+    completion, content, daemon, gc, health, history, images, inspect, leases, load, mount, plan,
+    prune, pull, rm, save, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -53,18 +54,29 @@ pub struct Global {
     #[arg(long, short, global = true, value_name = "NAME", env = "VARVE_NAMESPACE")]
     #[arg(default_value = varve_core::scope::DEFAULT_NAMESPACE, hide_env_values = true)]
     pub namespace: Namespace,
-    /// How to print what there is to print
-    #[arg(long, short, global = true, value_enum, value_name = "FORMAT")]
-    #[arg(default_value_t = Format::Text)]
-    pub output: Format,
+    /// How to print what there is to print: text or json [default: text]
+    // A string, as `varve save --output FILE` has its own meaning for the same word.
+    #[arg(long, short, global = true, value_name = "FORMAT")]
+    #[arg(value_parser = PossibleValuesParser::new(["text", "json"]), hide_possible_values = true)]
+    output: Option<String>,
     /// What to log on stderr: error, warn, info, debug, trace, or a filter such as varve=debug
     #[arg(long, global = true, value_name = "LEVEL", env = "VARVE_LOG", default_value = "warn")]
     #[arg(hide_env_values = true)]
     pub log: String,
 }
 
+impl Global {
+    /// How to print.
+    pub fn format(&self) -> Format {
+        match self.output.as_deref() {
+            Some("json") => Format::Json,
+            _ => Format::Text,
+        }
+    }
+}
+
 /// The form of what is printed.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     /// Lines and tables
     Text,
@@ -91,6 +103,8 @@ pub enum Command {
     Rmi(rm::Rm),
     Prune(prune::Prune),
     Tag(tag::Tag),
+    Save(save::Save),
+    Load(load::Load),
     Inspect(inspect::Inspect),
     History(history::History),
     Content(content::Content),
@@ -133,8 +147,19 @@ mod tests {
     fn global_options_stand_before_and_after_the_command() {
         for line in ["varve -n a -o json images ls", "varve images ls --namespace a -o json"] {
             let cli = parse(line).unwrap();
-            assert_eq!((cli.global.namespace.as_str(), cli.global.output), ("a", Format::Json));
+            assert_eq!((cli.global.namespace.as_str(), cli.global.format()), ("a", Format::Json));
         }
+    }
+
+    #[test]
+    fn the_output_of_a_save_is_a_file_and_of_all_others_a_format() {
+        for line in ["varve save -o x.tar a", "varve save a --output x.tar", "varve save a"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.global.format(), Format::Text, "{line}");
+            let said = format!("{:?}", cli.command);
+            assert_eq!(said.contains("Some(\"x.tar\")"), line.contains("x.tar"), "{said}");
+        }
+        assert!(parse("varve images -o x.tar").is_err());
     }
 
     #[test]

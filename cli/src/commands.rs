@@ -9,11 +9,13 @@ pub mod history;
 pub mod images;
 pub mod inspect;
 pub mod leases;
+pub mod load;
 pub mod mount;
 pub mod plan;
 pub mod prune;
 pub mod pull;
 pub mod rm;
+pub mod save;
 pub mod snapshots;
 pub mod tag;
 pub mod unmount;
@@ -35,6 +37,8 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Rmi(rm) => rm.run(session).await,
         Command::Inspect(inspect) => inspect.run(session).await,
         Command::History(history) => history.run(session).await,
+        Command::Load(load) => load.run(session).await,
+        Command::Save(save) => save.run(session).await,
         Command::Tag(tag) => tag.run(session).await,
         Command::Content(content) => content.run(session).await,
         Command::Snapshots(snapshots) => snapshots.run(session).await,

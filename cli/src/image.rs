@@ -3,6 +3,7 @@
 
 mod check;
 mod choose;
+pub mod edges;
 
 use varve_core::oci::{Document, ImageConfig, Index, MAX_DOCUMENT, Manifest};
 use varve_core::remotes::{Progress, Remote};
@@ -11,6 +12,7 @@ use varve_core::{ChainId, Descriptor, Digest, Error, Platform, Result, ResultExt
 
 use crate::services::Services;
 
+pub use check::is_image;
 pub use choose::offered_by;
 
 /// Indexes below an index that are brought; the resolver reads no more either.

@@ -1,11 +1,13 @@
 //! The command `varve`: everything a person does with images.
 
+mod archive;
 mod args;
 mod commands;
 mod failure;
 mod find;
 mod image;
 mod life;
+mod load;
 mod log;
 mod mounts;
 mod output;
@@ -15,6 +17,7 @@ mod pull;
 mod reach;
 mod removal;
 mod root;
+mod save;
 mod services;
 mod session;
 mod survey;

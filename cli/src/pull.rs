@@ -13,6 +13,7 @@ mod platforms;
 mod record;
 mod remote;
 mod report;
+mod source;
 mod space;
 mod track;
 
@@ -32,6 +33,7 @@ pub use plan::{Plan, plan};
 pub use platforms::{Wanted, wanted};
 pub use remote::Logins;
 pub use report::{Pulled, status};
+pub use source::{Archive, Origin};
 
 /// What is to be pulled.
 pub struct Wish {

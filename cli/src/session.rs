@@ -52,7 +52,7 @@ impl Session {
             (None, Some(file)) => (remote::services(&Addresses::load(file)?), None),
             (None, None) => of_root(global).await?,
         };
-        let output = Output { format: global.output };
+        let output = Output { format: global.format() };
         let (scope, store) = (Scope::of(global.namespace.clone()), store(global)?);
         Ok(Self { services, scope, output, store, home })
     }

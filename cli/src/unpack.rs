@@ -1,8 +1,9 @@
-//! Unpacking an image whose layers are all here: what a pull with `--no-unpack` left to do.
+//! Unpacking an image outside of a pull: what a pull with `--no-unpack` left to do, and what comes from an
+//! archive.
 
 use tokio::task::JoinSet;
 use varve_core::labels::GC_REF_SNAPSHOT;
-use varve_core::unpack::{Progress, Unpacked};
+use varve_core::unpack::{Layer, Progress, Unpacked};
 use varve_core::{Error, Labels, Mask, Result, ResultExt, Scope};
 
 use crate::failure::about;
@@ -24,44 +25,74 @@ pub async fn is_unpacked(
 
 /// Unpacks what is not unpacked yet, and records that the image needs it.
 pub async fn ensure(session: &Session, snapshotter: &Snapshotter, image: &Image) -> Result<()> {
-    let Some(top) = image.top() else { return Ok(()) };
     if is_unpacked(session, snapshotter, image).await? {
         return Ok(());
     }
-    let config = image.id();
-    let name = format!("unpacking {config}");
+    let name = format!("unpacking {}", image.id());
     let lease = Lease::take(&session.services, &session.scope, &name).await?;
     let scope = lease.scope(&session.scope);
-    let mut tasks = JoinSet::new();
-    let unpacked = all(&mut tasks, snapshotter, &scope, image).await;
-    // Whoever still works must have let go of the store before the caller goes on.
-    tasks.shutdown().await;
-    unpacked?;
-    let key = format!("{GC_REF_SNAPSHOT}{}", snapshotter.name);
-    let mask = Mask::labels([&key]);
-    let labels = Labels::from([(key.clone(), top.to_string())]);
-    session.services.content.update(&scope, &config, &labels, &mask).await?;
+    let mut unpacking = Unpacking::new(snapshotter, &scope);
+    image.layers.iter().for_each(|layer| unpacking.begin(layer));
+    unpacking.end().await?;
+    record(session, snapshotter, &scope, image).await?;
     lease.release().await
 }
 
-/// Every layer at once; the unpacker has each wait for the one below.
-async fn all(
-    tasks: &mut JoinSet<Result<Unpacked>>,
-    snapshotter: &Snapshotter,
-    scope: &Scope,
-    image: &Image,
-) -> Result<()> {
-    for layer in image.layers.clone() {
-        let (unpacker, scope) = (snapshotter.unpacker.clone(), scope.clone());
-        tasks.spawn(async move {
+/// Layers on their way to become snapshots, under a lease. Each waits for the one below, which must have
+/// been begun.
+pub struct Unpacking {
+    tasks: JoinSet<Result<Unpacked>>,
+    snapshotter: Snapshotter,
+    scope: Scope,
+}
+
+impl Unpacking {
+    /// Under the lease of `scope`.
+    pub fn new(snapshotter: &Snapshotter, scope: &Scope) -> Self {
+        Self { tasks: JoinSet::new(), snapshotter: snapshotter.clone(), scope: scope.clone() }
+    }
+
+    /// Begins to unpack a layer, whether its bytes are here or still coming.
+    pub fn begin(&mut self, layer: &Layer) {
+        let (unpacker, scope) = (self.snapshotter.unpacker.clone(), self.scope.clone());
+        let layer = layer.clone();
+        self.tasks.spawn(async move {
             let digest = layer.blob.digest;
             let unpacked = unpacker.unpack(&scope, layer, Progress::ignored()).await;
             unpacked.map_err(about(|| format!("layer {digest}")))
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        let unpacked = done.map_err(|error| Error::internal("a task").with_source(error))??;
-        unpacked.notices.iter().for_each(|notice| progress::warn(notice));
+
+    /// Waits for all of them; the first failure stops the others.
+    pub async fn end(mut self) -> Result<()> {
+        let mut ended = Ok(());
+        while let (Ok(()), Some(done)) = (&ended, self.tasks.join_next().await) {
+            let done = done.map_err(|error| Error::internal("a task").with_source(error));
+            ended = done.flatten().map(|unpacked| {
+                unpacked.notices.iter().for_each(|notice| progress::warn(notice));
+            });
+        }
+        self.stop().await;
+        ended
     }
+
+    /// Stops all of them. Whoever still works must have let go of the store before the caller goes on.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// Records, on its config, that an image needs its snapshot.
+pub async fn record(
+    session: &Session,
+    snapshotter: &Snapshotter,
+    scope: &Scope,
+    image: &Image,
+) -> Result<()> {
+    let Some(top) = image.top() else { return Ok(()) };
+    let key = format!("{GC_REF_SNAPSHOT}{}", snapshotter.name);
+    let mask = Mask::labels([&key]);
+    let labels = Labels::from([(key.clone(), top.to_string())]);
+    session.services.content.update(scope, &image.id(), &labels, &mask).await?;
     Ok(())
 }

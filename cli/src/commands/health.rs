@@ -39,7 +39,7 @@ impl Health {
             Some(reason) => format!("{}: {reason}", asked.address),
         };
         let lines: Vec<_> = all.iter().map(line).collect();
-        Output { format: global.output }.lines(&lines, &all)?;
+        Output { format: global.format() }.lines(&lines, &all)?;
         match all.iter().all(|asked| asked.serving) {
             true => Ok(()),
             false => Err(Error::new(Kind::Unavailable, "not all of them serve; start them").into()),

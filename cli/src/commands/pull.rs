@@ -7,8 +7,10 @@ use varve_core::{Error, Platform, Reference};
 
 use crate::args::SnapshotterArg;
 use crate::failure::Result;
+use crate::load::{self, Loaded, Platforms};
 use crate::progress::Progress;
-use crate::pull::{self, Logins, Pulled, Wanted, Wish};
+use crate::pull::{self, Archive, Logins, Origin, Pulled, Wanted, Wish};
+use crate::services::Snapshotter;
 use crate::session::Session;
 use crate::{output, progress};
 
@@ -21,11 +23,13 @@ use crate::{output, progress};
 #[command(after_help = "Examples:\n  varve pull alpine\n  \
     varve pull --platform linux/arm64 docker.io/library/debian:stable\n  \
     varve pull --platform linux/amd64 --platform linux/arm64 alpine\n  \
-    varve pull --quiet 127.0.0.1:5000/lab/python:1")]
+    varve pull --quiet 127.0.0.1:5000/lab/python:1\n  \
+    varve pull oci:layout:1.0")]
 pub struct Pull {
-    /// Its name, as Docker reads it: alpine, host:5000/repository:tag, name@sha256:...
-    #[arg(value_name = "REF", value_parser = Reference::parse_with_default)]
-    reference: (Reference, bool),
+    /// Its name, as Docker reads it: alpine, host:5000/repository:tag, name@sha256:...; or an image that a tool has
+    /// written: oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME]
+    #[arg(value_name = "REF")]
+    from: Origin,
     /// The platform to pull for, such as linux/arm64 or linux/arm/v7, or all; may be given again
     /// [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
@@ -48,12 +52,6 @@ pub struct Pull {
 
 impl Pull {
     pub async fn run(self, session: &Session) -> Result<()> {
-        let silent = self.quiet || session.output.is_json();
-        let progress = progress::open(silent);
-        let (reference, defaulted) = self.reference.clone();
-        if defaulted && !self.all_tags {
-            progress.say("Using default tag: latest");
-        }
         let snapshotter = match self.no_unpack {
             true => None,
             false => {
@@ -61,17 +59,71 @@ impl Pull {
                 Some(session.services.snapshotter(name).await?)
             }
         };
+        match self.from.clone() {
+            Origin::Registry(name, defaulted) => {
+                self.registry(session, name, defaulted, snapshotter).await
+            }
+            Origin::Archive(archive) => self.archive(session, &archive, snapshotter).await,
+        }
+    }
+
+    async fn registry(
+        self,
+        session: &Session,
+        reference: Reference,
+        defaulted: bool,
+        snapshotter: Option<Snapshotter>,
+    ) -> Result<()> {
+        let silent = self.quiet || session.output.is_json();
+        let progress = progress::open(silent);
+        if defaulted && !self.all_tags {
+            progress.say("Using default tag: latest");
+        }
         let logins = Logins::load().await?;
         let remote = logins.remote(reference, self.plain_http).await?;
         let mut wish = Wish { remote, platform: None, one_of_several: false, snapshotter };
         if self.all_tags {
-            return self.tags(session, &logins, wish).await;
+            return self.tags(session, &logins, wish, defaulted).await;
         }
         let mut all = self.platforms(session, &logins, &mut wish, progress).await?;
         match all.len() {
             1 => report(&all.remove(0), self.quiet, session),
             _ => report_all(&all, self.quiet, session),
         }
+    }
+
+    /// The same from a file or a directory.
+    async fn archive(
+        self,
+        session: &Session,
+        archive: &Archive,
+        snapshotter: Option<Snapshotter>,
+    ) -> Result<()> {
+        if self.all_tags {
+            let message = "--all-tags goes with a repository, and no archive or directory";
+            return Err(Error::invalid(message).into());
+        }
+        let mut loaded = Vec::new();
+        for platforms in self.platforms_of_archive() {
+            let (input, pick) = (archive.input(), archive.pick());
+            let snapshotter = snapshotter.clone();
+            let wish = load::Wish { input, format: archive.format, pick, platforms, snapshotter };
+            loaded = load::load(session, &wish).await?;
+        }
+        let lines: Vec<String> = match self.quiet {
+            true => loaded.iter().map(|it| it.stored().to_owned()).collect(),
+            false => loaded.iter().flat_map(Loaded::lines_of_pull).collect(),
+        };
+        session.output.lines(&lines, &loaded)
+    }
+
+    fn platforms_of_archive(&self) -> Vec<Platforms> {
+        let asked = self.platform.iter().map(|wanted| match wanted {
+            Wanted::All => Platforms::All,
+            Wanted::One(platform) => Platforms::One(platform.clone()),
+        });
+        let asked: Vec<Platforms> = asked.collect();
+        if asked.is_empty() { vec![Platforms::Best] } else { asked }
     }
 
     /// Pulls one name, for each platform that was asked for.
@@ -113,9 +165,15 @@ impl Pull {
     }
 
     /// Each tag as Docker prints it: a block with its digest, and one status for all.
-    async fn tags(&self, session: &Session, logins: &Logins, mut wish: Wish) -> Result<()> {
-        let (named, _) = &self.reference;
-        if named.digest().is_some() || !self.reference.1 {
+    async fn tags(
+        &self,
+        session: &Session,
+        logins: &Logins,
+        mut wish: Wish,
+        defaulted: bool,
+    ) -> Result<()> {
+        let named = wish.remote.reference.clone();
+        if named.digest().is_some() || !defaulted {
             let message =
                 format!("{named}: --all-tags goes with a repository, and no tag or digest");
             return Err(Error::invalid(message).into());

@@ -47,7 +47,7 @@ impl Version {
         ];
         let service = |it: &Service| format!("Service:   {} at {}", it.version, it.address);
         lines.extend(facts.services.iter().map(service));
-        Output { format: global.output }.lines(&lines, &facts)
+        Output { format: global.format() }.lines(&lines, &facts)
     }
 }
 

@@ -4,6 +4,11 @@ use varve_core::oci::{ImageConfig, Manifest};
 use varve_core::unpack::Layer;
 use varve_core::{Descriptor, Error, MediaType, Result};
 
+/// Whether a manifest is of an image, and not of something else or of what tells of an image.
+pub fn is_image(manifest: &Manifest) -> bool {
+    media_types(manifest).is_ok()
+}
+
 /// What is no layer cannot be unpacked: better said before anything is downloaded.
 pub fn media_types(manifest: &Manifest) -> Result<()> {
     let config = &manifest.config.media_type;

@@ -1,14 +1,12 @@
 //! The end of a pull: the name, and the labels that are the edges of containerd's graph.
 
 use varve_core::images::{Image as Named, Record};
-use varve_core::labels::{
-    DISTRIBUTION_SOURCE, GC_REF_CONTENT, GC_REF_SNAPSHOT, MAX_LABEL, UNCOMPRESSED,
-};
+use varve_core::labels::{DISTRIBUTION_SOURCE, GC_REF_SNAPSHOT, MAX_LABEL, UNCOMPRESSED};
 use varve_core::{Descriptor, Digest, Labels, Reference, Result, ResultExt, Scope};
 
 use super::Wish;
 use super::layers::Brought;
-use crate::image::Image;
+use crate::image::{Image, edges};
 use crate::services::{Services, Snapshotter};
 
 /// Records the image in one transaction, and answers what the name was before.
@@ -53,25 +51,15 @@ pub async fn is_recorded(
 /// What refers to what: indexes to all their children, the manifest to config and layers, the config
 /// to the snapshot.
 fn edges(image: &Image, snapshotter: Option<&Snapshotter>) -> Vec<(Digest, Labels)> {
-    let numbered = |kind: &str, blobs: &[Descriptor]| -> Labels {
-        let label = |(n, blob): (usize, &Descriptor)| {
-            (format!("{GC_REF_CONTENT}.{kind}.{n}"), blob.digest.to_string())
-        };
-        blobs.iter().enumerate().map(label).collect()
-    };
-    let mut edges: Vec<_> = image
-        .indexes
-        .iter()
-        .map(|(descriptor, index)| (descriptor.digest, numbered("m", &index.manifests)))
-        .collect();
-    let mut manifest = numbered("l", &image.document.layers);
-    manifest.insert(format!("{GC_REF_CONTENT}.config"), image.id().to_string());
-    edges.push((image.manifest.digest, manifest));
+    let indexes = image.indexes.iter();
+    let mut all: Vec<_> =
+        indexes.map(|(descriptor, index)| (descriptor.digest, edges::of_index(index))).collect();
+    all.push((image.manifest.digest, edges::of_manifest(&image.document)));
     if let (Some(snapshotter), Some(top)) = (snapshotter, image.top()) {
         let key = format!("{GC_REF_SNAPSHOT}{}", snapshotter.name);
-        edges.push((image.id(), Labels::from([(key, top.to_string())])));
+        all.push((image.id(), Labels::from([(key, top.to_string())])));
     }
-    edges
+    all
 }
 
 /// The diff ids that this pull has seen the layers inflate to.

@@ -1,0 +1,127 @@
+//! A load, from an archive or a directory to recorded images: this page is its story, and each step is a module.
+//!
+//! Everything comes under one lease and is verified as it is stored; names move last, when all that they will
+//! point to is here and unpacked. A load that fails changes no name, and what it brought is collected.
+
+mod bring;
+mod compose;
+mod layers;
+mod name;
+mod report;
+mod tree;
+
+use varve_core::{Error, Platform, Result, ResultExt};
+
+use crate::archive::{self, Format, Input, Intake, Listed, Shelf};
+use crate::pull::Lease;
+use crate::services::Snapshotter;
+use crate::session::Session;
+use bring::{Bring, Brought};
+
+pub use report::Loaded;
+
+/// What is to be loaded, and how.
+pub struct Wish {
+    pub input: Input,
+    pub format: Format,
+    /// All images, or one.
+    pub pick: Pick,
+    pub platforms: Platforms,
+    /// Where it is unpacked, if it is.
+    pub snapshotter: Option<Snapshotter>,
+}
+
+/// Which platforms of an image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Platforms {
+    /// All that are there.
+    All,
+    /// The best for this machine.
+    Best,
+    One(Platform),
+}
+
+/// Which images of an archive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pick {
+    All,
+    /// The only one that there is.
+    Only,
+    /// The one that is called so, by its whole name or by what a layout calls it.
+    Called(String),
+}
+
+/// Loads, and answers what came of each image.
+pub async fn load(session: &Session, wish: &Wish) -> Result<Vec<Loaded>> {
+    let (services, scope) = (&session.services, &session.scope);
+    let lease = Lease::take(services, scope, &format!("loading {}", wish.input.noun())).await?;
+    let scope = lease.scope(scope);
+    let intake = Intake::new(services, &scope);
+    let loaded = all(session, wish, &intake).await;
+    lease.release().await?;
+    if loaded.is_err() {
+        // What came is of no use to anybody.
+        services.collector.collect(false).await?;
+    }
+    loaded
+}
+
+/// All that happens under the lease.
+async fn all(session: &Session, wish: &Wish, intake: &Intake) -> Result<Vec<Loaded>> {
+    let shelf = Shelf::open(&wish.input, intake).await?;
+    let listed = archive::list(&shelf, wish.format, intake).await?;
+    let listed = pick(listed, &wish.pick).context(|| shelf.noun.clone())?;
+    let bring = Bring::new(session, wish, &shelf, intake);
+    let mut brought = Vec::with_capacity(listed.len());
+    for listed in listed {
+        let noun = || match listed.called() {
+            Some(name) => format!("{}: {name}", shelf.noun),
+            None => shelf.noun.clone(),
+        };
+        brought.push((bring.image(&listed).await.context(noun)?, listed.clone()));
+    }
+    let mut loaded = Vec::new();
+    for (brought, listed) in &brought {
+        loaded.extend(record(session, wish, intake, brought, listed).await?);
+    }
+    Ok(loaded)
+}
+
+async fn record(
+    session: &Session,
+    wish: &Wish,
+    intake: &Intake,
+    brought: &Brought,
+    listed: &Listed,
+) -> Result<Vec<Loaded>> {
+    let names = name::names(session, wish, brought, listed).await?;
+    let mut loaded = Vec::with_capacity(names.len());
+    for name in &names {
+        let recorded = name::record(session, intake.scope(), brought, name).await?;
+        loaded.push(Loaded::new(wish, brought, name, recorded));
+    }
+    Ok(loaded)
+}
+
+fn pick(listed: Vec<Listed>, pick: &Pick) -> Result<Vec<Listed>> {
+    let called = |listed: &[Listed]| {
+        let names =
+            listed.iter().map(|it| it.called().unwrap_or_else(|| "one without a name".into()));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match pick {
+        Pick::All => Ok(listed),
+        Pick::Only if listed.len() == 1 => Ok(listed),
+        Pick::Only => Err(Error::invalid(format!(
+            "there are several images in it; say which of them: {}",
+            called(&listed)
+        ))),
+        Pick::Called(name) => match listed.iter().find(|it| it.is_called(name)) {
+            Some(found) => Ok(vec![found.clone()]),
+            None => {
+                let there = called(&listed);
+                Err(Error::not_found(format!("there is no image {name} in it; there is {there}")))
+            }
+        },
+    }
+}

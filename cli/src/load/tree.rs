@@ -1,0 +1,76 @@
+//! The documents of an image, from its target down: read from the shelf or the store, and stored.
+
+use std::collections::HashSet;
+
+use varve_core::oci::{Document, MAX_DOCUMENT, Manifest};
+use varve_core::{Descriptor, Error, Result, ResultExt};
+
+use super::bring::Bring;
+
+/// Most indexes and manifests of one image.
+const MOST: usize = 2048;
+
+/// Documents of an image that are here now.
+#[derive(Default)]
+pub struct Tree {
+    /// Each once, the target first.
+    pub documents: Vec<(Descriptor, Document)>,
+}
+
+impl Tree {
+    pub fn manifests(&self) -> impl Iterator<Item = (&Descriptor, &Manifest)> {
+        self.documents.iter().filter_map(|(descriptor, document)| match document {
+            Document::Manifest(manifest) => Some((descriptor, manifest)),
+            Document::Index(_) => None,
+        })
+    }
+}
+
+/// Brings all documents that are there. Of an index, platforms may be missing; the target may not.
+pub async fn documents(bring: &Bring<'_>, target: &Descriptor) -> Result<Tree> {
+    let (mut tree, mut seen) = (Tree::default(), HashSet::from([target.digest]));
+    let mut level = vec![target.clone()];
+    while !level.is_empty() {
+        let mut below = Vec::new();
+        for descriptor in level {
+            let Some(document) = document(bring, &descriptor).await? else { continue };
+            let children = document.children().into_iter();
+            let documents = children.filter(|child| is_document(child)).cloned();
+            below.extend(documents.filter(|child| seen.insert(child.digest)));
+            tree.documents.push((descriptor, document));
+            if seen.len() > MOST {
+                return Err(Error::exhausted(format!("more than {MOST} indexes and manifests")));
+            }
+        }
+        level = below;
+    }
+    match tree.documents.is_empty() {
+        true => Err(super::bring::missing(target)),
+        false => Ok(tree),
+    }
+}
+
+fn is_document(descriptor: &Descriptor) -> bool {
+    descriptor.media_type.is_index() || descriptor.media_type.is_manifest()
+}
+
+/// `None` where it is neither in the archive nor in the store.
+async fn document(bring: &Bring<'_>, descriptor: &Descriptor) -> Result<Option<Document>> {
+    let (kind, digest) = (&descriptor.media_type, descriptor.digest);
+    let noun = || format!("{kind} {digest}");
+    if !is_document(descriptor) {
+        return Err(Error::invalid(format!("{}: is no image", noun())));
+    }
+    if descriptor.size > MAX_DOCUMENT {
+        let size = descriptor.size;
+        let message = format!("{}: {size} bytes, more than {MAX_DOCUMENT}", noun());
+        return Err(Error::exhausted(message));
+    }
+    if !bring.blob(descriptor).await.context(noun)? {
+        return Ok(None);
+    }
+    let content = bring.intake.content();
+    let reader = content.reader(bring.intake.scope(), &digest).await?;
+    let bytes = reader.read_all(MAX_DOCUMENT).await.context(noun)?;
+    Document::parse(kind, &bytes).context(noun).map(Some)
+}
