@@ -23,9 +23,9 @@ mod write;
 
 pub use docker::Item as DockerItem;
 pub use entry::{blob_name, promised};
-pub use intake::Intake;
+pub use intake::{Intake, Taking};
 pub use layout::{IMAGE_NAME, REF_NAME};
 pub use listing::{Format, Listed, What as ListedAs, list};
 pub use shelf::{File, Shelf};
-pub use stream::Input;
+pub use stream::{Input, Packed};
 pub use write::{TarWriter, Target};

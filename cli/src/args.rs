@@ -9,8 +9,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, inspect, leases, load, mount, plan,
-    prune, pull, rm, save, snapshots, tag, unmount, version,
+    completion, content, daemon, gc, health, history, images, import, inspect, leases, load, mount,
+    plan, prune, pull, rm, save, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -105,6 +105,7 @@ pub enum Command {
     Tag(tag::Tag),
     Save(save::Save),
     Load(load::Load),
+    Import(import::Import),
     Inspect(inspect::Inspect),
     History(history::History),
     Content(content::Content),

@@ -7,6 +7,7 @@ pub mod gc;
 pub mod health;
 pub mod history;
 pub mod images;
+pub mod import;
 pub mod inspect;
 pub mod leases;
 pub mod load;
@@ -37,6 +38,7 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Rmi(rm) => rm.run(session).await,
         Command::Inspect(inspect) => inspect.run(session).await,
         Command::History(history) => history.run(session).await,
+        Command::Import(import) => import.run(session).await,
         Command::Load(load) => load.run(session).await,
         Command::Save(save) => save.run(session).await,
         Command::Tag(tag) => tag.run(session).await,

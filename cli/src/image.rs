@@ -4,6 +4,7 @@
 mod check;
 mod choose;
 pub mod edges;
+pub mod make;
 
 use varve_core::oci::{Document, ImageConfig, Index, MAX_DOCUMENT, Manifest};
 use varve_core::remotes::{Progress, Remote};

@@ -53,17 +53,26 @@ pub enum Pick {
 
 /// Loads, and answers what came of each image.
 pub async fn load(session: &Session, wish: &Wish) -> Result<Vec<Loaded>> {
+    let label = format!("loading {}", wish.input.noun());
+    under_lease(session, &label, async |intake| all(session, wish, intake).await).await
+}
+
+/// Does `work` with an intake whose lease ends with it. Where it fails, what came is collected: it is of no use to
+/// anybody.
+pub async fn under_lease<T>(
+    session: &Session,
+    label: &str,
+    work: impl AsyncFnOnce(&Intake) -> Result<T>,
+) -> Result<T> {
     let (services, scope) = (&session.services, &session.scope);
-    let lease = Lease::take(services, scope, &format!("loading {}", wish.input.noun())).await?;
-    let scope = lease.scope(scope);
-    let intake = Intake::new(services, &scope);
-    let loaded = all(session, wish, &intake).await;
+    let lease = Lease::take(services, scope, label).await?;
+    let intake = Intake::new(services, &lease.scope(scope));
+    let done = work(&intake).await;
     lease.release().await?;
-    if loaded.is_err() {
-        // What came is of no use to anybody.
+    if done.is_err() {
         services.collector.collect(false).await?;
     }
-    loaded
+    done
 }
 
 /// All that happens under the lease.

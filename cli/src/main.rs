@@ -6,6 +6,7 @@ mod commands;
 mod failure;
 mod find;
 mod image;
+mod import;
 mod life;
 mod load;
 mod log;

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
 use varve_core::oci::{ImageConfig, MAX_DOCUMENT};
 use varve_core::{Descriptor, DiffId, Digest, Error, MediaType, Result, ResultExt};
 use varve_snapshotter::apply::sniff;
 
 use crate::archive::{DockerItem, File, Intake, Shelf, promised};
+use crate::image::make;
 
 /// The longest magic that says what a stream is.
 const MAGIC: usize = 6;
@@ -43,19 +43,9 @@ pub async fn compose(shelf: &Shelf, intake: &Intake, item: &DockerItem) -> Resul
         names.insert(layer.digest, name.clone());
         layers.push(layer);
     }
-    let target = store(intake, &config, &layers).await?;
+    let (target, manifest) = make::manifest(&config, &layers)?;
+    intake.bytes(manifest).await?;
     Ok(Composed { target, names })
-}
-
-/// The manifest as bytes: the same image gives the same each time.
-async fn store(intake: &Intake, config: &Descriptor, layers: &[Descriptor]) -> Result<Descriptor> {
-    let kind = MediaType::OciManifest;
-    let manifest =
-        json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
-    let bytes = serde_json::to_vec(&manifest)
-        .map_err(|error| Error::internal("a manifest as JSON").with_source(error))?;
-    let size = bytes.len() as u64;
-    Ok(Descriptor::new(kind, intake.bytes(bytes.into()).await?, size))
 }
 
 async fn layer(shelf: &Shelf, intake: &Intake, name: &str, diff_id: &DiffId) -> Result<Descriptor> {
