@@ -11,7 +11,7 @@ mod layer;
 use serde::Serialize;
 use varve_core::images::{Record, dangling};
 use varve_core::labels::UNCOMPRESSED;
-use varve_core::unpack::Layer;
+use varve_core::unpack::{Layer, Progress};
 use varve_core::{Descriptor, Digest, Labels, MediaType, Platform, Reference, Result, ResultExt};
 
 use crate::archive::{Input, Intake};
@@ -83,7 +83,7 @@ async fn unpack_layer(
         return Ok(());
     }
     let mut unpacking = Unpacking::new(&wish.snapshotter, intake.scope());
-    unpacking.begin(layer);
+    unpacking.begin(layer, Progress::ignored());
     unpacking.end().await
 }
 

@@ -29,6 +29,8 @@ pub struct Wish {
     pub platforms: Platforms,
     /// Where it is unpacked, if it is.
     pub snapshotter: Option<Snapshotter>,
+    /// Show nothing, not even on a terminal.
+    pub silent: bool,
 }
 
 /// Which platforms of an image.

@@ -43,11 +43,23 @@ pub fn open(silent: bool) -> Arc<dyn Progress> {
     if silent {
         return Arc::new(Silent);
     }
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    match io::stdout().is_terminal() && !dumb {
+    match has_bars() {
         true => Arc::new(bars::Bars::new()),
         false => Arc::new(plain::Plain::new(crate::output::tell)),
     }
+}
+
+/// Bars on a terminal, and nothing in a pipe.
+pub fn open_bars(silent: bool) -> Arc<dyn Progress> {
+    match has_bars() && !silent {
+        true => Arc::new(bars::Bars::new()),
+        false => Arc::new(Silent),
+    }
+}
+
+fn has_bars() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !dumb
 }
 
 /// Tells nobody.

@@ -32,7 +32,7 @@ pub async fn ensure(session: &Session, snapshotter: &Snapshotter, image: &Image)
     let lease = Lease::take(&session.services, &session.scope, &name).await?;
     let scope = lease.scope(&session.scope);
     let mut unpacking = Unpacking::new(snapshotter, &scope);
-    image.layers.iter().for_each(|layer| unpacking.begin(layer));
+    image.layers.iter().for_each(|layer| unpacking.begin(layer, Progress::ignored()));
     unpacking.end().await?;
     record(session, snapshotter, &scope, image).await?;
     lease.release().await
@@ -53,12 +53,12 @@ impl Unpacking {
     }
 
     /// Begins to unpack a layer, whether its bytes are here or still coming.
-    pub fn begin(&mut self, layer: &Layer) {
+    pub fn begin(&mut self, layer: &Layer, progress: Progress) {
         let (unpacker, scope) = (self.snapshotter.unpacker.clone(), self.scope.clone());
         let layer = layer.clone();
         self.tasks.spawn(async move {
             let digest = layer.blob.digest;
-            let unpacked = unpacker.unpack(&scope, layer, Progress::ignored()).await;
+            let unpacked = unpacker.unpack(&scope, layer, progress).await;
             unpacked.map_err(about(|| format!("layer {digest}")))
         });
     }

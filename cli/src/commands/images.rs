@@ -8,7 +8,7 @@ mod tree;
 use clap::{Args, Subcommand};
 
 use crate::commands::rm::Rm;
-use crate::commands::{history, inspect, prune, tag};
+use crate::commands::{history, import, inspect, load, prune, save, tag};
 use crate::failure;
 use crate::session::Session;
 use list::Ls;
@@ -34,6 +34,9 @@ enum Command {
     Tag(tag::Tag),
     Inspect(inspect::Inspect),
     History(history::History),
+    Save(save::Save),
+    Load(load::Load),
+    Import(import::Import),
 }
 
 impl Images {
@@ -46,6 +49,9 @@ impl Images {
             Some(Command::Tag(tag)) => tag.run(session).await,
             Some(Command::Inspect(inspect)) => inspect.run(session).await,
             Some(Command::History(history)) => history.run(session).await,
+            Some(Command::Save(save)) => save.run(session).await,
+            Some(Command::Load(load)) => load.run(session).await,
+            Some(Command::Import(import)) => import.run(session).await,
         }
     }
 }

@@ -51,6 +51,7 @@ impl Load {
             pick: Pick::All,
             platforms: self.platform.map_or(Platforms::All, Platforms::One),
             snapshotter,
+            silent: self.quiet || session.output.is_json(),
         };
         let loaded = load::load(session, &wish).await?;
         let lines: Vec<String> = loaded.iter().flat_map(Loaded::lines).collect();

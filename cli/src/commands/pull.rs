@@ -105,9 +105,14 @@ impl Pull {
         }
         let mut loaded = Vec::new();
         for platforms in self.platforms_of_archive() {
-            let (input, pick) = (archive.input(), archive.pick());
-            let snapshotter = snapshotter.clone();
-            let wish = load::Wish { input, format: archive.format, pick, platforms, snapshotter };
+            let wish = load::Wish {
+                input: archive.input(),
+                format: archive.format,
+                pick: archive.pick(),
+                platforms,
+                snapshotter: snapshotter.clone(),
+                silent: self.quiet || session.output.is_json(),
+            };
             loaded = load::load(session, &wish).await?;
         }
         let lines: Vec<String> = match self.quiet {

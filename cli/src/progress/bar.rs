@@ -36,7 +36,9 @@ impl Bar {
             return;
         }
         match phase {
-            Phase::Downloading(at) | Phase::Extracting(at) if self.moves(phase) => {
+            Phase::Downloading(at) | Phase::Loading(at) | Phase::Extracting(at)
+                if self.moves(phase) =>
+            {
                 self.show_bytes(phase, at);
             }
             Phase::Retrying(attempt) => self.show_words(format!("Retrying, attempt {attempt}")),
@@ -66,7 +68,7 @@ impl Bar {
         match phase {
             Phase::Downloading(_) | Phase::Retrying(_) => true,
             // Where all of it is read, perhaps it waits for the layer below.
-            Phase::Extracting(at) => at < self.size,
+            Phase::Loading(at) | Phase::Extracting(at) => at < self.size,
             _ => false,
         }
     }

@@ -11,8 +11,12 @@ pub enum Phase {
     /// The download failed and is tried again.
     Retrying(u32),
     Downloaded,
+    /// Bytes come from an archive, and are unpacked as they come.
+    Loading(u64),
     Extracting(u64),
     Complete,
+    /// What came from an archive is unpacked.
+    Loaded,
     /// Was here before: nothing to do.
     Exists,
 }
@@ -26,14 +30,16 @@ impl Phase {
             Self::Downloading(_) => "Downloading",
             Self::Retrying(_) => "Retrying",
             Self::Downloaded => "Download complete",
+            Self::Loading(_) => "Loading",
             Self::Extracting(_) => "Extracting",
             Self::Complete => "Pull complete",
+            Self::Loaded => "Loaded",
             Self::Exists => "Already exists",
         }
     }
 
     /// Whether nothing follows.
     pub fn is_last(self) -> bool {
-        matches!(self, Self::Complete | Self::Exists)
+        matches!(self, Self::Complete | Self::Loaded | Self::Exists)
     }
 }
