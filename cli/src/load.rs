@@ -16,9 +16,12 @@ use crate::archive::{self, Format, Input, Intake, Listed, Shelf};
 use crate::pull::Lease;
 use crate::services::Snapshotter;
 use crate::session::Session;
-use bring::{Bring, Brought};
+use bring::Bring;
 
 pub use report::Loaded;
+
+/// What a lease says of a load, at the most.
+const LABEL: usize = 200;
 
 /// What is to be loaded, and how.
 pub struct Wish {
@@ -67,7 +70,9 @@ pub async fn under_lease<T>(
     work: impl AsyncFnOnce(&Intake) -> Result<T>,
 ) -> Result<T> {
     let (services, scope) = (&session.services, &session.scope);
-    let lease = Lease::take(services, scope, label).await?;
+    // A path may be longer than a label.
+    let label: String = label.chars().take(LABEL).collect();
+    let lease = Lease::take(services, scope, &label).await?;
     let intake = Intake::new(services, &lease.scope(scope));
     let done = work(&intake).await;
     lease.release().await?;
@@ -83,33 +88,22 @@ async fn all(session: &Session, wish: &Wish, intake: &Intake) -> Result<Vec<Load
     let listed = archive::list(&shelf, wish.format, intake).await?;
     let listed = pick(listed, &wish.pick).context(|| shelf.noun.clone())?;
     let bring = Bring::new(session, wish, &shelf, intake);
-    let mut brought = Vec::with_capacity(listed.len());
+    let mut named = Vec::with_capacity(listed.len());
     for listed in listed {
         let noun = || match listed.called() {
             Some(name) => format!("{}: {name}", shelf.noun),
             None => shelf.noun.clone(),
         };
-        brought.push((bring.image(&listed).await.context(noun)?, listed.clone()));
+        let brought = bring.image(&listed).await.context(noun)?;
+        let names = name::names(session, wish, &brought, &listed).await.context(noun)?;
+        named.push((brought, names));
     }
     let mut loaded = Vec::new();
-    for (brought, listed) in &brought {
-        loaded.extend(record(session, wish, intake, brought, listed).await?);
-    }
-    Ok(loaded)
-}
-
-async fn record(
-    session: &Session,
-    wish: &Wish,
-    intake: &Intake,
-    brought: &Brought,
-    listed: &Listed,
-) -> Result<Vec<Loaded>> {
-    let names = name::names(session, wish, brought, listed).await?;
-    let mut loaded = Vec::with_capacity(names.len());
-    for name in &names {
-        let recorded = name::record(session, intake.scope(), brought, name).await?;
-        loaded.push(Loaded::new(wish, brought, name, recorded));
+    for (brought, names) in &named {
+        for name in names {
+            let recorded = name::record(session, intake.scope(), brought, name).await?;
+            loaded.push(Loaded::new(wish, brought, name, recorded));
+        }
     }
     Ok(loaded)
 }

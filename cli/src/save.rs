@@ -68,7 +68,8 @@ pub enum Platforms {
 /// Saves.
 pub async fn save(session: &Session, wish: Wish) -> Result<()> {
     let (services, scope) = (&session.services, &session.scope);
-    let lease = Lease::take(services, scope, &format!("saving {}", wish.images.join(" "))).await?;
+    let label = format!("saving {} image(s)", wish.images.len());
+    let lease = Lease::take(services, scope, &label).await?;
     let scope = lease.scope(scope);
     let saved = async {
         let contents = contents::of(session, &scope, &wish).await?;

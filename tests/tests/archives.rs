@@ -171,6 +171,23 @@ fn an_index_of_which_some_is_missing_is_saved_reduced_or_completed() {
 }
 
 #[test]
+fn a_name_with_a_digest_goes_with_that_digest_alone() {
+    let (_registry, varve, image) = pulled("linux/amd64");
+    let (digest, _) = only(&varve);
+    let by_digest = format!("{}@{digest}", image.trim_end_matches(":1"));
+    varve.run(&["rmi", &image]).unwrap();
+    varve.run(&["pull", "-q", &by_digest]).unwrap();
+    let dir = temporary();
+    let file = path(&dir, "image.tar");
+    varve.run(&["save", "-o", &file, &by_digest]).unwrap();
+    let said = Varve::new().unwrap().run(&["load", "-i", &file]).unwrap();
+    assert!(said.starts_with("Loaded image ID: "), "one platform is not the index: {said}");
+    varve.run(&["save", "-o", &file, "--all-platforms", &by_digest]).unwrap();
+    let said = Varve::new().unwrap().run(&["load", "-i", &file]).unwrap();
+    assert_eq!(said, format!("Loaded image: {by_digest}\n"));
+}
+
+#[test]
 fn what_cannot_be_completed_is_told_before_anything_is_written() {
     let (registry, varve, image) = pulled("linux/amd64");
     drop(registry);

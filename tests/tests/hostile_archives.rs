@@ -50,6 +50,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         ("are said to be in it", blobs(&small).layout(&larger, "a/b:1")),
         ("2 diff ids, and manifest.json lists 1", two_diff_ids(&small)),
         ("reference", blobs(&small).layout(&small.target, "../../etc:1")),
+        ("is said to name", blobs(&small).layout(&small.target, &another_digest())),
         ("is no image", blobs(&small).layout(&artifact(&small), "a/b:1")),
         ("index.json", blobs(&small).file("index.json", "x".repeat(5 << 20).as_bytes())),
         ("index.json", blobs(&small).file("index.json", b"{}")),
@@ -76,6 +77,11 @@ fn docker(config: &str, layer: &str) -> Bundle {
     let small = Small::new();
     let bundle = Bundle::new().file("c.json", &small.config).file("l.tar", &small.layer);
     bundle.json("manifest.json", &json!([{"Config": config, "Layers": [layer]}]))
+}
+
+/// A name that says that the image is another.
+fn another_digest() -> String {
+    format!("alpine@{}", Digest::of(b"another"))
 }
 
 /// What no image's target is.

@@ -56,6 +56,7 @@ impl Input {
             Self::Stdin => io::stdin().as_fd().try_clone_to_owned().map(File::from),
         };
         let mut file = file.map_err(|error| Error::io("opening it", error))?;
+        let start = file.stream_position().unwrap_or(0);
         let mut head = Vec::new();
         let read = (&mut file).take(MAGIC).read_to_end(&mut head);
         read.map_err(|error| Error::io("reading it", error))?;
@@ -66,13 +67,15 @@ impl Input {
         let compression = compression.ok_or_else(|| {
             Error::invalid(format!("is compressed with {are}; only gzip and zstd are read"))
         })?;
-        Ok(Packed { file, head, compression })
+        Ok(Packed { file, start, head, compression })
     }
 }
 
 /// An open file, of which the first bytes are read.
 pub struct Packed {
     file: File,
+    /// Where it stood.
+    start: u64,
     head: Vec<u8>,
     pub compression: Compression,
 }
@@ -80,7 +83,7 @@ pub struct Packed {
 impl Packed {
     /// The file, at its start, where it can be read at any place as it is.
     pub fn at_any_place(&self) -> Option<File> {
-        let regular = self.file.metadata().is_ok_and(|data| data.is_file());
+        let regular = self.start == 0 && self.file.metadata().is_ok_and(|data| data.is_file());
         let mut file = self.file.try_clone().ok().filter(|_| regular)?;
         (self.compression == Compression::None && file.rewind().is_ok()).then_some(file)
     }

@@ -123,7 +123,7 @@ fn write_file(path: &Path, from: mpsc::Receiver<Option<Bytes>>) -> Result<()> {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let mut file = File::create(&beside).map_err(failed)?;
+    let mut file = File::create_new(&beside).map_err(failed)?;
     let whole = pour(from, &mut file).and_then(|whole| match whole {
         true => file.sync_all().and_then(|()| std::fs::rename(&beside, path)).map_err(failed),
         false => Err(Error::new(varve_core::Kind::Cancelled, "the archive was not finished")),

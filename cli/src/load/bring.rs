@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use varve_core::leases::Resource;
 use varve_core::oci::Manifest;
+use varve_core::remotes::ingest_ref;
 use varve_core::{Descriptor, Digest, Error, Platform, Result, ResultExt};
 
 use super::compose::compose;
@@ -200,6 +201,6 @@ impl<'a> Bring<'a> {
 
 /// The error for what an archive points to and does not have.
 pub fn missing(blob: &Descriptor) -> Error {
-    let kind = &blob.media_type;
-    Error::not_found(format!("{kind} {} is missing in the archive", blob.digest))
+    let noun = ingest_ref(blob).replacen('-', " ", 1);
+    Error::not_found(format!("{noun} is missing in the archive"))
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use varve_core::images::{Image as Named, Record, dangling};
 use varve_core::labels::UNCOMPRESSED;
-use varve_core::{Digest, Labels, Platform, Reference, Result, ResultExt, Scope};
+use varve_core::{Digest, Error, Labels, Platform, Reference, Result, ResultExt, Scope};
 
 use super::bring::Brought;
 use super::{Pick, Wish};
@@ -43,6 +43,7 @@ pub async fn names(
         (Pick::All, _) | (_, false) => listed.names.clone(),
         (_, true) => made(wish, listed).into_iter().collect(),
     };
+    check(&own, brought)?;
     if !own.is_empty() {
         let name = |it: &Reference| Name { stored: it.to_string(), shown: Some(it.familiar()) };
         return Ok(own.iter().map(name).collect());
@@ -51,6 +52,16 @@ pub async fn names(
     let known = all.into_iter().find(|it| it.target.digest == brought.target.digest);
     let stored = known.map_or_else(|| dangling(&brought.target.digest), |known| known.name);
     Ok(vec![Name { stored, shown: None }])
+}
+
+/// A name with a digest that is another image's would be believed.
+fn check(names: &[Reference], brought: &Brought) -> Result<()> {
+    let digest = brought.target.digest;
+    let lies = |name: &&Reference| name.digest().is_some_and(|of_name| of_name != digest);
+    match names.iter().find(lies) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!("{name} is said to name {digest}"))),
+    }
 }
 
 /// A pull needs a name: `localhost/`, what the file is called, and what the layout calls the image.

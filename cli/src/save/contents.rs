@@ -104,7 +104,7 @@ impl Contents {
         manifest.layers.iter().for_each(|layer| self.blob(layer));
     }
 
-    /// One target may be asked for by several names.
+    /// One target may be asked for by several names. A name with a digest goes with that digest alone.
     fn name(&mut self, target: Descriptor, image: Image, name: Option<Reference>) {
         let known = self.images.iter_mut().find(|saved| saved.target.digest == target.digest);
         let saved = match known {
@@ -114,7 +114,9 @@ impl Contents {
                 self.images.last_mut().expect("it was just pushed")
             }
         };
-        let new = name.filter(|name| !saved.names.contains(name));
+        let digest = saved.target.digest;
+        let fits = |name: &Reference| name.digest().is_none_or(|of_name| of_name == digest);
+        let new = name.filter(|name| fits(name) && !saved.names.contains(name));
         saved.names.extend(new);
     }
 }
