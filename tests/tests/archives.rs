@@ -298,14 +298,16 @@ fn skopeo_and_umoci_read_what_is_saved() {
     }
     let (_registry, varve, image) = pulled("all");
     let dir = temporary();
-    let (file, layout) = (path(&dir, "image.tar"), path(&dir, "layout"));
+    let file = path(&dir, "image.tar");
     varve.run(&["save", "-o", &file, &image]).unwrap();
     let oci = format!("oci-archive:{file}:1");
     run("skopeo", &["copy", "-q", "--all", &oci, &format!("dir:{}", path(&dir, "all"))]).unwrap();
-    run("skopeo", &["copy", "-q", &oci, &format!("oci:{layout}:copied")]).unwrap();
-    let bundle = path(&dir, "bundle");
-    run("umoci", &["unpack", "--rootless", "--image", &format!("{layout}:copied"), &bundle])
-        .unwrap();
+    // umoci calls an index of several manifests ambiguous.
+    varve.run(&["save", "-o", &file, "--platform", "linux/amd64", &image]).unwrap();
+    let (layout, bundle) = (path(&dir, "layout"), path(&dir, "bundle"));
+    fs::create_dir(&layout).unwrap();
+    run("tar", &["xf", &file, "-C", &layout]).unwrap();
+    run("umoci", &["unpack", "--rootless", "--image", &format!("{layout}:1"), &bundle]).unwrap();
     assert!(PathBuf::from(bundle).join("rootfs/bin/hello").is_file());
     for format in ["docker-archive", "both"] {
         let words = ["save", "-o", &file, &image, "--format", format];

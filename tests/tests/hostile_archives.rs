@@ -164,7 +164,7 @@ fn a_failure_takes_nothing_of_what_is_here() {
     let (before, shown) = (left(&varve), varve.run(&["images", "--tree"]).unwrap());
     let small = Small::new();
     let two = layout(&demo::image(), "demo:2").blob(&small.manifest).finish();
-    fs::write(&file, two[..two.len() - 2000].to_vec()).unwrap();
+    fs::write(&file, &two[..two.len() - 2000]).unwrap();
     varve.fail(&["load", "-i", file.to_str().unwrap()]).unwrap();
     assert_eq!(left(&varve), before);
     assert_eq!(varve.run(&["images", "--tree"]).unwrap(), shown);
