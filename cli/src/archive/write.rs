@@ -195,6 +195,19 @@ mod tests {
     fn a_pax_record_counts_its_own_length() {
         assert_eq!(record("size", "8589934592"), b"19 size=8589934592\n");
         let long = record("k", &"v".repeat(95));
-        assert!(long.starts_with(b"101 k=v") && long.len() == 101, "{}", long.len());
+        assert!(long.starts_with(b"102 k=v") && long.len() == 102, "{}", long.len());
+    }
+
+    #[test]
+    fn what_is_larger_than_octal_digits_tell_is_read_with_its_size() {
+        let size = MAX_OCTAL + 1;
+        let mut bytes = header("pax", 19, b'x', 0o644).unwrap().to_vec();
+        bytes.extend(record("size", &size.to_string()));
+        bytes.resize(2 * BLOCK, 0);
+        bytes.extend(header("blobs/large", size, b'0', 0o644).unwrap());
+        let (limits, cancel) = Default::default();
+        let mut archive = varve_snapshotter::apply::Archive::new(&bytes[..], &limits, &cancel);
+        let member = archive.next().unwrap().unwrap();
+        assert_eq!((&member.name[..], member.size), (&b"blobs/large"[..], size));
     }
 }
