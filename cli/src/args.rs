@@ -8,8 +8,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, inspect, leases, mount, plan, prune,
-    pull, rm, snapshots, tag, unmount, version,
+    completion, content, daemon, gc, health, history, images, inspect, leases, login, logout,
+    mount, plan, prune, pull, rm, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -98,6 +98,8 @@ pub enum Command {
     Snapshots(snapshots::Snapshots),
     #[command(visible_alias = "lease")]
     Leases(leases::Leases),
+    Login(login::Login),
+    Logout(logout::Logout),
     Mount(mount::Mount),
     #[command(visible_alias = "umount")]
     Unmount(unmount::Unmount),

@@ -9,6 +9,8 @@ pub mod history;
 pub mod images;
 pub mod inspect;
 pub mod leases;
+pub mod login;
+pub mod logout;
 pub mod mount;
 pub mod plan;
 pub mod prune;
@@ -43,9 +45,12 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
         // These run without one.
-        Command::Version(_) | Command::Completion(_) | Command::Daemon(_) | Command::Health(_) => {
-            Ok(())
-        }
+        Command::Login(_)
+        | Command::Logout(_)
+        | Command::Version(_)
+        | Command::Completion(_)
+        | Command::Daemon(_)
+        | Command::Health(_) => Ok(()),
     }
 }
 

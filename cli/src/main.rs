@@ -11,6 +11,7 @@ mod mounts;
 mod output;
 mod process;
 mod progress;
+mod prompt;
 mod pull;
 mod reach;
 mod removal;

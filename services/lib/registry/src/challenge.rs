@@ -15,9 +15,10 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// Chooses from an answer's challenges: Bearer before Basic, the first of each. Headers that
-    /// cannot be read are passed over.
-    pub(crate) fn choose(headers: &HeaderMap, default_scope: &str) -> Option<Self> {
+    /// Chooses from an answer's challenges: Bearer before Basic, the first of each. `scope` is told
+    /// the challenge's own, or nothing, and says what is asked for. Headers that cannot be read are
+    /// passed over.
+    pub(crate) fn choose(headers: &HeaderMap, scope: impl Fn(&str) -> String) -> Option<Self> {
         let texts: Vec<&str> = headers
             .get_all(WWW_AUTHENTICATE)
             .iter()
@@ -28,21 +29,20 @@ impl Challenge {
             .filter_map(|text| http_auth::parse_challenges(text).ok())
             .flatten()
             .collect();
-        let bearer = challenges.iter().find_map(|challenge| bearer(challenge, default_scope));
+        let bearer = challenges.iter().find_map(|challenge| bearer(challenge, &scope));
         let basic = || challenges.iter().any(|c| c.scheme.eq_ignore_ascii_case("Basic"));
         bearer.or_else(|| basic().then_some(Self::Basic))
     }
 }
 
-fn bearer(challenge: &ChallengeRef<'_>, default_scope: &str) -> Option<Challenge> {
+fn bearer(challenge: &ChallengeRef<'_>, scope: impl Fn(&str) -> String) -> Option<Challenge> {
     if !challenge.scheme.eq_ignore_ascii_case("Bearer") {
         return None;
     }
     let mut realm = Url::parse(&parameter(challenge, "realm")?).ok()?;
     realm.set_fragment(None);
     let service = parameter(challenge, "service").unwrap_or_default();
-    let scope = parameter(challenge, "scope").filter(|scope| !scope.is_empty());
-    let scope = scope.unwrap_or_else(|| default_scope.to_owned());
+    let scope = scope(&parameter(challenge, "scope").unwrap_or_default());
     Some(Challenge::Bearer { realm, service, scope })
 }
 
@@ -57,7 +57,11 @@ mod tests {
 
     fn choose(values: &[&str]) -> Option<Challenge> {
         let headers = values.iter().map(|value| (WWW_AUTHENTICATE, value.parse().unwrap()));
-        Challenge::choose(&headers.collect(), "repository:x:pull")
+        let usual = |theirs: &str| match theirs {
+            "" => "repository:x:pull".into(),
+            theirs => theirs.to_owned(),
+        };
+        Challenge::choose(&headers.collect(), usual)
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!
 //! Behind the feature `testsuite` stands a registry in this process whose faults are values.
 
+mod action;
 mod auth;
 mod blob;
 mod body;
@@ -21,8 +22,11 @@ mod exchange;
 mod failure;
 mod host;
 mod hosts;
+mod login;
 mod manifest;
+mod payload;
 mod refusal;
+mod registry;
 mod repository;
 mod retry;
 mod shun;
