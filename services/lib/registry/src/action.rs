@@ -26,15 +26,13 @@ pub(crate) struct Aim<'a> {
 }
 
 impl Aim<'_> {
-    /// The scope of a token for it (distribution: *Token Scope Documentation*); a login takes none.
-    pub(crate) fn scope(&self) -> String {
+    /// The scope of a token for it (distribution: *Token Scope Documentation*), other repositories left
+    /// out; a login takes none.
+    pub(crate) fn own_scope(&self) -> String {
         let repository = self.repository;
         match self.action {
             Action::Pull => format!("repository:{repository}:pull"),
-            Action::Push { from: None } => format!("repository:{repository}:pull,push"),
-            Action::Push { from: Some(from) } => {
-                format!("repository:{repository}:pull,push repository:{from}:pull")
-            }
+            Action::Push { .. } => format!("repository:{repository}:pull,push"),
             Action::Login => String::new(),
             Action::List => "registry:catalog:*".into(),
         }
@@ -44,8 +42,11 @@ impl Aim<'_> {
     /// begins with says nothing of writing: a push takes its own and what else is named.
     pub(crate) fn scope_with(&self, theirs: &str) -> String {
         match self.action {
-            Action::Push { .. } => united(&self.scope(), theirs),
-            _ if theirs.is_empty() => self.scope(),
+            Action::Push { from: None } => united(&self.own_scope(), theirs),
+            Action::Push { from: Some(from) } => {
+                united(&format!("{} repository:{from}:pull", self.own_scope()), theirs)
+            }
+            _ if theirs.is_empty() => self.own_scope(),
             _ => theirs.to_owned(),
         }
     }

@@ -25,7 +25,7 @@ const KEPT: usize = 1024;
 pub(crate) struct Place {
     /// `https://host/` as dialed.
     pub registry: Url,
-    /// What is to be done, as [`Aim::scope`](crate::action::Aim::scope) has it.
+    /// What is to be done, as [`Aim::own_scope`](crate::action::Aim::own_scope) has it.
     pub scope: String,
     /// Of the login, where there is one.
     pub login: Option<Digest>,

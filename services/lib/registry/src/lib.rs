@@ -25,16 +25,19 @@ mod hosts;
 mod login;
 mod manifest;
 mod payload;
+mod push;
 mod refusal;
 mod registry;
 mod repository;
 mod retry;
+mod session;
 mod shun;
 mod tags;
 #[cfg(feature = "testsuite")]
 pub mod testsuite;
 mod token;
 mod transport;
+mod upload;
 mod visit;
 
 pub use blob::BlobStream;
@@ -43,5 +46,7 @@ pub use config::Config;
 pub use docker_config::DockerConfig;
 pub use failure::Failure;
 pub use manifest::{Head, ManifestBytes};
+pub use push::{Mounted, Pusher, Sent};
 pub use repository::Repository;
 pub use retry::Budget;
+pub use session::Session;

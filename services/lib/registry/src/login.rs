@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use varve_core::remotes::{Credential, Login, Secret};
 use varve_core::{Error, Result};
 
-use crate::action::{Action, Aim};
+use crate::action::Action;
 use crate::auth;
 use crate::challenge::Challenge;
 use crate::client::Client;
@@ -60,8 +60,7 @@ impl<'a> Attempt<'a> {
             self.check(answer).await?;
             return Ok(None);
         }
-        let aim = Aim { action: Action::Login, repository: "", full_name: "", noun: "" };
-        let challenge = Challenge::choose(answer.headers(), |scope| aim.scope_with(scope));
+        let challenge = Challenge::choose(answer.headers());
         drop(answer);
         let (header, identity) = match (challenge, self.login()) {
             (None, _) => return Err(self.unknown().into()),
@@ -88,7 +87,7 @@ impl<'a> Attempt<'a> {
             return Ok((header, None));
         }
         let place = auth::Place {
-            registry: endpoint::join(&self.host.api, []),
+            registry: endpoint::root(&self.host.api),
             scope: String::new(),
             login: Some(auth::fingerprint(login)),
         };

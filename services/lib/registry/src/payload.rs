@@ -55,7 +55,9 @@ impl Payload {
     pub(crate) fn length(&self) -> Option<u64> {
         match self {
             Self::Part(part) => Some(part.range.end - part.range.start),
-            _ => None,
+            // hyper is silent about a body without bytes, and some registries ask for its length.
+            Self::Bytes(bytes) => Some(bytes.len() as u64),
+            Self::None | Self::Form(_) => None,
         }
     }
 
@@ -135,8 +137,6 @@ impl Part {
 
     /// The next frame, and what is read already of those that follow it.
     async fn frame(&self, at: u64, rest: Bytes) -> Result<Option<(Bytes, Bytes)>, Unread> {
-        self.course.at.store(at, Ordering::Relaxed);
-        (self.tell)(at);
         if at >= self.range.end {
             return Ok(None);
         }
@@ -145,6 +145,10 @@ impl Part {
             false => rest,
         };
         let frame = rest.split_to(FRAME.min(rest.len()));
+        // It is not asked for what follows the last.
+        let at = at + frame.len() as u64;
+        self.course.at.store(at, Ordering::Relaxed);
+        (self.tell)(at);
         Ok(Some((frame, rest)))
     }
 

@@ -58,7 +58,7 @@ impl<'a> Visit<'a> {
     /// Sends `request` and answers whatever comes, once it has been let in or cannot be.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
         let place = self.place(&request.url);
-        let known = self.auth.remembered(&place);
+        let known = self.auth.remembered(&place).map(|known| self.asking(known));
         let used = match &known {
             Some(challenge) => self.meet(&place, challenge).await?,
             None => None,
@@ -82,11 +82,12 @@ impl<'a> Visit<'a> {
         challenge: Challenge,
         request: &Request,
     ) -> Result<Answer, Failure> {
-        let met = self.meet(&place, &challenge).await?;
+        let asking = self.asking(challenge.clone());
+        let met = self.meet(&place, &asking).await?;
         let header = met.ok_or_else(|| unmet(&self.asked()))?;
         let answer = self.exchange(request, Some(&header)).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
-            self.auth.reject(&place, &challenge, &header).await;
+            self.auth.reject(&place, &asking, &header).await;
         } else {
             self.auth.remember(place, challenge);
         }
@@ -101,8 +102,8 @@ impl<'a> Visit<'a> {
 
     fn place(&self, url: &Url) -> Place {
         Place {
-            registry: endpoint::join(url, []),
-            scope: self.aim.scope(),
+            registry: endpoint::root(url),
+            scope: self.aim.own_scope(),
             login: self.line.host.login.as_deref().map(auth::fingerprint),
         }
     }
@@ -112,7 +113,12 @@ impl<'a> Visit<'a> {
         if answer.status() != StatusCode::UNAUTHORIZED || answer.foreign {
             return None;
         }
-        Challenge::choose(answer.headers(), |scope| self.aim.scope_with(scope))
+        Challenge::choose(answer.headers())
+    }
+
+    /// The challenge with the scope that this takes.
+    fn asking(&self, challenge: Challenge) -> Challenge {
+        challenge.asking(|theirs| self.aim.scope_with(theirs))
     }
 
     async fn meet(

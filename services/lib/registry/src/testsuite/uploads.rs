@@ -182,7 +182,6 @@ fn under_way(
     let Some(here) = lock(&state.uploads).open.get(&number).map(BytesMut::len) else {
         return Answer::error(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown");
     };
-    // Only what was told last is good: as with registries that sign it.
     let path = format!("/v2/{repository}/blobs/uploads/{number}?_state=at-{here}");
     let location = match faults.contains(&Fault::AbsoluteLocation) {
         true => format!("http://{}{path}", state.address),
