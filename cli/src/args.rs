@@ -9,7 +9,7 @@ use varve_rpc::Address;
 
 use crate::commands::{
     completion, content, daemon, gc, health, history, images, inspect, leases, login, logout,
-    mount, plan, prune, pull, rm, snapshots, tag, unmount, version,
+    mount, plan, prune, pull, push, rm, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -84,6 +84,7 @@ pub struct SnapshotterArg {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     Pull(pull::Pull),
+    Push(push::Push),
     Plan(plan::Plan),
     #[command(visible_alias = "image")]
     Images(images::Images),

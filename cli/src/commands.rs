@@ -15,6 +15,7 @@ pub mod mount;
 pub mod plan;
 pub mod prune;
 pub mod pull;
+pub mod push;
 pub mod rm;
 pub mod snapshots;
 pub mod tag;
@@ -31,6 +32,7 @@ use crate::session::Session;
 pub async fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Pull(pull) => pull.run(session).await,
+        Command::Push(push) => push.run(session).await,
         Command::Images(images) => images.run(session).await,
         Command::Plan(plan) => plan.run(session).await,
         Command::Prune(prune) => prune.run(session).await,

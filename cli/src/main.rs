@@ -13,6 +13,7 @@ mod process;
 mod progress;
 mod prompt;
 mod pull;
+mod push;
 mod reach;
 mod removal;
 mod root;
