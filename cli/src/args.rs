@@ -9,7 +9,7 @@ use varve_rpc::Address;
 
 use crate::commands::{
     completion, content, daemon, gc, health, history, images, inspect, leases, login, logout,
-    mount, plan, prune, pull, push, rm, snapshots, tag, unmount, version,
+    mount, plan, prune, pull, push, rm, search, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -101,6 +101,7 @@ pub enum Command {
     Leases(leases::Leases),
     Login(login::Login),
     Logout(logout::Logout),
+    Search(search::Search),
     Mount(mount::Mount),
     #[command(visible_alias = "umount")]
     Unmount(unmount::Unmount),

@@ -17,6 +17,7 @@ pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod rm;
+pub mod search;
 pub mod snapshots;
 pub mod tag;
 pub mod unmount;
@@ -49,6 +50,7 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         // These run without one.
         Command::Login(_)
         | Command::Logout(_)
+        | Command::Search(_)
         | Command::Version(_)
         | Command::Completion(_)
         | Command::Daemon(_)

@@ -56,6 +56,7 @@ async fn live(cli: Cli) -> Result<()> {
         // Interrupted, it must still give the terminal back as it was.
         Command::Login(login) => return Signals::listen()?.unless(false, login.run(&global)).await,
         Command::Logout(logout) => return logout.run(&global).await,
+        Command::Search(search) => return search.run(&global).await,
         Command::Version(version) => return version.run(&global).await,
         Command::Completion(completion) => return completion.run(),
         Command::Daemon(daemon) => return daemon.run(&global).await,

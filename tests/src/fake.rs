@@ -45,6 +45,11 @@ impl Fake {
         self.registry.faults(rules);
     }
 
+    /// Has it search as Docker Hub does, and find these.
+    pub fn searchable(&self, results: Vec<serde_json::Value>) {
+        self.registry.searchable(results);
+    }
+
     /// Who is let in from now on.
     pub fn guard(&self, gate: Gate) {
         self.registry.guard(gate);
