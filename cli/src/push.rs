@@ -10,6 +10,7 @@ mod complete;
 mod reduce;
 mod report;
 pub mod sources;
+mod there;
 mod tree;
 
 use std::collections::HashSet;
@@ -79,12 +80,12 @@ struct Pushing<'a> {
 
 impl Pushing<'_> {
     async fn run(&self, named: &Named, progress: Arc<dyn Progress>) -> Result<Pushed> {
-        let (node, left) = self.choose(named).await?;
         let remote = &self.wish.remote;
         let (host, path) = (remote.reference.domain(), remote.reference.path());
         let repository =
             self.way.client.repository(host, path, remote.plain_http, &remote.credentials)?;
         let pusher = repository.pusher().await?;
+        let (node, left) = self.choose(named, &pusher).await?;
         let (layers, others) = blobs_of(&node);
         let line = |blob: &Descriptor| Line { id: blob.digest.short(), size: blob.size };
         progress.begin(&layers.iter().map(line).collect::<Vec<_>>());
@@ -100,18 +101,19 @@ impl Pushing<'_> {
     }
 
     /// What is pushed, and what is left as it is not here; a person is told of that.
-    async fn choose(&self, named: &Named) -> Result<(Node, Vec<String>)> {
+    async fn choose(&self, named: &Named, pusher: &Pusher) -> Result<(Node, Vec<String>)> {
         let (name, target) = (familiar(named), &named.target);
         if let Some(platform) = &self.wish.platform {
             return Ok((self.of_platform(&name, target, platform).await?, Vec::new()));
         }
-        if self.wish.all_platforms {
+        let mut tree = self.look(target).await?;
+        there::mark(&mut tree, &self.way.client, pusher).await?;
+        if self.wish.all_platforms && !tree.is_whole() {
             let (services, scope, plain) = (self.services, self.scope, self.wish.remote.plain_http);
             let tree = complete::complete(services, scope, self.logins, target, plain).await;
             let tree = tree.map_err(|error| error.context(name))?;
             return Ok((Node::whole(&tree), Vec::new()));
         }
-        let tree = self.look(target).await?;
         let Some(node) = reduce::reduce(&tree, self).await? else {
             return Err(not_here(&name, &tree));
         };

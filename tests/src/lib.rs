@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod command;
 pub mod compare;
+pub mod cutter;
 pub mod demo;
 pub mod fake;
 pub mod image;

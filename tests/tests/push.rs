@@ -9,6 +9,7 @@ use serde_json::Value;
 use varve_core::Digest;
 use varve_registry::testsuite::{Fault, On, Rule};
 use varve_tests::command::{Varve, text};
+use varve_tests::cutter::Cutter;
 use varve_tests::demo;
 use varve_tests::fake::Fake;
 use varve_tests::image::{Content, Family, Packing, platform};
@@ -152,6 +153,24 @@ fn with_all_platforms_an_index_is_completed_and_keeps_its_digest() {
 }
 
 #[test]
+fn an_index_that_is_pushed_back_to_where_it_came_from_loses_no_platform() {
+    let registry = Fake::start().unwrap();
+    let content = demo::image();
+    registry.push("lab/demo", "1", &content);
+    let name = format!("{}/lab/demo:1", registry.address());
+    let varve = Varve::new().unwrap();
+    varve.run(&["pull", "-q", "--platform", "linux/arm64", &name]).unwrap();
+    let next = format!("{}/lab/demo:2", registry.address());
+    varve.run(&["tag", &name, &next]).unwrap();
+    for args in [&["push", &next][..], &["push", "--all-platforms", &next]] {
+        let pushed = varve.json(args).unwrap();
+        assert_eq!(pushed["digest"], *target(&content));
+        assert_eq!(pushed["left"].as_array().unwrap().len(), 0);
+        assert_eq!(pushed["layers"].as_array().unwrap().len(), 3, "those of the one that is here");
+    }
+}
+
+#[test]
 fn one_platform_of_an_index_is_pushed_as_an_image_of_its_own() {
     let registry = Fake::start().unwrap();
     let (content, to) = (demo::image(), format!("{}/lab/demo:1", registry.address()));
@@ -228,6 +247,21 @@ fn an_upload_that_is_cut_off_goes_on_and_what_arrives_is_the_image() {
         .collect();
     assert!(starts.contains(&(3 << 20)) && starts.contains(&(6 << 20)), "{starts:?}");
     Varve::new().unwrap().run(&["pull", "-q", &to]).unwrap();
+}
+
+/// Docker's registry forgets an upload that breaks off within a part, and remembers one that does after it.
+#[test]
+fn a_push_through_a_line_that_breaks_arrives_at_dockers_own_registry() {
+    if !have(&["docker-registry", "skopeo"], "a_push_through_a_line_that_breaks_arrives") {
+        return;
+    }
+    let registry = Registry::start().unwrap();
+    let line = Cutter::start(registry.address(), 5 << 20, 2).unwrap();
+    let to = format!("{}/lab/noise:1", line.address());
+    let (varve, _) = with(&noise(8 << 20), &[], &to);
+    varve.run(&["push", &to]).unwrap();
+    assert_eq!(line.left(), 0);
+    copied(&format!("{}/lab/noise:1", registry.address()), &[]);
 }
 
 #[test]

@@ -89,9 +89,9 @@ async fn all(
 ) -> Result<()> {
     let places = Arc::new(Semaphore::new(DOWNLOADS));
     let mut tasks = JoinSet::new();
-    for blob in blobs.iter().cloned() {
+    for blob in blobs {
         let (fetcher, scope, remote) = (fetcher.clone(), scope.clone(), remote.clone());
-        let places = places.clone();
+        let (blob, places) = (blob.clone(), places.clone());
         tasks.spawn(async move {
             let _place = places.acquire().await;
             fetcher.fetch(&scope, &remote, &blob, Progress::ignored()).await

@@ -38,18 +38,19 @@ impl Node {
         match &tree.part {
             Part::Manifest { config, layers, .. } => {
                 node.layers.clone_from(layers);
-                node.others.push(config.clone());
+                node.others.push((**config).clone());
             }
             Part::Index(children) => {
                 children.iter().for_each(|child| node.add(child, Self::whole(child)))
             }
-            Part::Absent | Part::Blob => {}
+            Part::Absent | Part::There | Part::Blob => {}
         }
         node
     }
 
     fn add(&mut self, child: &Tree, node: Self) {
         match child.part {
+            Part::There => {}
             Part::Blob => self.others.push(child.descriptor.clone()),
             _ => self.children.push(node),
         }
@@ -182,7 +183,7 @@ mod tests {
         let blob = Descriptor::new(MediaType::OciConfig, Digest::of(name.as_bytes()), 1);
         let digest = Digest::of(format!("manifest {name}").as_bytes());
         let missing = if here { Vec::new() } else { vec![blob.clone()] };
-        let part = Part::Manifest { config: blob, layers: Vec::new(), missing };
+        let part = Part::Manifest { config: Box::new(blob), layers: Vec::new(), missing };
         Tree { descriptor: Descriptor::new(MediaType::OciManifest, digest, 1), part }
     }
 

@@ -24,8 +24,10 @@ pub struct Tree {
 pub enum Part {
     /// It is not here.
     Absent,
+    /// Nor need it be: the repository has it, with all that it refers to.
+    There,
     Manifest {
-        config: Descriptor,
+        config: Box<Descriptor>,
         /// Bottom first.
         layers: Vec<Descriptor>,
         /// Those of both that are not here.
@@ -43,7 +45,7 @@ impl Tree {
             Part::Absent => false,
             Part::Manifest { missing, .. } => missing.is_empty(),
             Part::Index(children) => children.iter().all(Self::is_whole),
-            Part::Blob => true,
+            Part::There | Part::Blob => true,
         }
     }
 
@@ -53,7 +55,7 @@ impl Tree {
             Part::Absent => vec![&self.descriptor],
             Part::Manifest { missing, .. } => missing.iter().collect(),
             Part::Index(children) => children.iter().flat_map(Self::missing).collect(),
-            Part::Blob => Vec::new(),
+            Part::There | Part::Blob => Vec::new(),
         }
     }
 
@@ -140,7 +142,7 @@ impl Looker<'_> {
                 let stays_away = |blob: &Descriptor| is_foreign(&blob.media_type);
                 layers.retain(|layer| !stays_away(layer) || !missing.contains(layer));
                 missing.retain(|blob| !stays_away(blob));
-                Ok(Part::Manifest { config, layers, missing })
+                Ok(Part::Manifest { config: Box::new(config), layers, missing })
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The distribution client: what real registries speak, and what they do wrong.
 //!
 //! It owns the way of a request to a registry: which host to dial (the registry or, by hosts.toml, a
-//! mirror) and how, redirects, credentials and tokens, retries within a [`Budget`], and a cap and a stall limit on every body. It promises
+//! mirror) and how, redirects, credentials and tokens, retries within a [`Budget`], a cap and a stall limit
+//! on every body, uploads that are resumed; and the logins that Docker's config keeps. It promises
 //! that a credential goes only to the host, realm and scope it is for, that no secret is printed,
 //! and that no registry can make it wait or grow without a limit. It leaves to others what is done
 //! with the bytes (the fetcher verifies and stores them) and what a descriptor means (the resolver).

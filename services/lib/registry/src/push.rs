@@ -54,16 +54,28 @@ impl Repository {
 impl Pusher {
     /// Whether the repository has `blob`.
     pub async fn has(&self, blob: &Descriptor, budget: &mut Budget) -> Result<bool> {
-        let noun = self.noun(blob);
         let url = self.host.url(&self.repository.name, &["blobs", &blob.digest.to_string()]);
-        let request = Request::new(Method::HEAD, url);
+        self.finds(&self.noun(blob), &Request::new(Method::HEAD, url), budget).await
+    }
+
+    /// Whether the repository has a manifest or an index, by its digest.
+    pub async fn has_manifest(&self, document: &Descriptor, budget: &mut Budget) -> Result<bool> {
+        let digest = document.digest.to_string();
+        let url = self.host.url(&self.repository.name, &["manifests", &digest]);
+        let kind = HeaderValue::from_str(document.media_type.as_str())
+            .map_err(|error| Error::invalid("media type").with_source(error))?;
+        let request = Request::new(Method::HEAD, url).header(header::ACCEPT, kind);
+        self.finds(&self.repository.manifest_noun(&digest), &request, budget).await
+    }
+
+    async fn finds(&self, noun: &str, request: &Request, budget: &mut Budget) -> Result<bool> {
         loop {
-            let failure = match self.ask(None, &noun, &request).await {
+            let failure = match self.ask(None, noun, request).await {
                 Ok(answer) if answer.status().is_success() => return Ok(true),
                 // Where it leads, HEAD may not be allowed: then nothing is known.
                 Ok(answer) if answer.foreign => return Ok(false),
                 Ok(answer) if answer.status() == StatusCode::NOT_FOUND => return Ok(false),
-                Ok(answer) => self.refusal(None, &noun, answer).await,
+                Ok(answer) => self.refusal(None, noun, answer).await,
                 Err(failure) => failure,
             };
             budget.survive(failure).await?;

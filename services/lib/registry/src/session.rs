@@ -77,7 +77,8 @@ fn location(noun: &str, answer: &Answer) -> Result<Url> {
 /// is gone on with as it was reached.
 fn settle(from: &Url, next: &mut Url) {
     let same = from.host() == next.host() && from.scheme() == "https" && next.scheme() == "http";
-    if same && next.port().is_none() && next.set_scheme("https").is_ok() {
+    let port = next.port().is_none() || next.port() == from.port();
+    if same && port && next.set_scheme("https").is_ok() {
         let _ = next.set_port(from.port());
     }
 }
@@ -115,6 +116,7 @@ mod tests {
             next.to_string()
         };
         assert_eq!(settled("https://h:8443/v2/", "http://h/v2/u?x=1"), "https://h:8443/v2/u?x=1");
+        assert_eq!(settled("https://h:8443/v2/", "http://h:8443/u"), "https://h:8443/u");
         for other in ["http://other/u", "https://h/u", "http://h:8080/u"] {
             assert_eq!(settled("https://h/v2/", other), other);
         }
