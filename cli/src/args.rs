@@ -9,8 +9,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, import, inspect, leases, load, mount,
-    plan, prune, pull, rm, save, snapshots, tag, unmount, version,
+    completion, content, daemon, gc, health, history, images, import, inspect, leases, load, login,
+    logout, mount, plan, prune, pull, push, rm, save, search, snapshots, tag, unmount, version,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -96,6 +96,7 @@ pub struct SnapshotterArg {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     Pull(pull::Pull),
+    Push(push::Push),
     Plan(plan::Plan),
     #[command(visible_alias = "image")]
     Images(images::Images),
@@ -113,6 +114,9 @@ pub enum Command {
     Snapshots(snapshots::Snapshots),
     #[command(visible_alias = "lease")]
     Leases(leases::Leases),
+    Login(login::Login),
+    Logout(logout::Logout),
+    Search(search::Search),
     Mount(mount::Mount),
     #[command(visible_alias = "umount")]
     Unmount(unmount::Unmount),

@@ -11,12 +11,16 @@ pub mod import;
 pub mod inspect;
 pub mod leases;
 pub mod load;
+pub mod login;
+pub mod logout;
 pub mod mount;
 pub mod plan;
 pub mod prune;
 pub mod pull;
+pub mod push;
 pub mod rm;
 pub mod save;
+pub mod search;
 pub mod snapshots;
 pub mod tag;
 pub mod unmount;
@@ -32,6 +36,7 @@ use crate::session::Session;
 pub async fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Pull(pull) => pull.run(session).await,
+        Command::Push(push) => push.run(session).await,
         Command::Images(images) => images.run(session).await,
         Command::Plan(plan) => plan.run(session).await,
         Command::Prune(prune) => prune.run(session).await,
@@ -49,9 +54,13 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
         // These run without one.
-        Command::Version(_) | Command::Completion(_) | Command::Daemon(_) | Command::Health(_) => {
-            Ok(())
-        }
+        Command::Login(_)
+        | Command::Logout(_)
+        | Command::Search(_)
+        | Command::Version(_)
+        | Command::Completion(_)
+        | Command::Daemon(_)
+        | Command::Health(_) => Ok(()),
     }
 }
 

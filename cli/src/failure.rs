@@ -71,7 +71,7 @@ fn next_step(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::Unavailable => "check the name and the network, then run the same command again",
         Kind::DeadlineExceeded | Kind::Aborted => "run the same command again",
-        Kind::Unauthenticated => "run `docker login` for that registry and try again",
+        Kind::Unauthenticated => "run `varve login` for that registry and try again",
         Kind::PermissionDenied => "check who may do this, or run as root",
         Kind::DataLoss => "pull the image again",
         Kind::ResourceExhausted => "make room: `varve gc` removes what nothing uses",

@@ -53,14 +53,18 @@ fn runtime() -> Result<Runtime> {
 async fn live(cli: Cli) -> Result<()> {
     let Cli { global, command } = cli;
     match command {
+        // Interrupted, it must still give the terminal back as it was.
+        Command::Login(login) => return Signals::listen()?.unless(false, login.run(&global)).await,
+        Command::Logout(logout) => return logout.run(&global).await,
+        Command::Search(search) => return search.run(&global).await,
         Command::Version(version) => return version.run(&global).await,
         Command::Completion(completion) => return completion.run(),
         Command::Daemon(daemon) => return daemon.run(&global).await,
         Command::Health(health) => return health.run(&global).await,
         _ => {}
     }
-    let resumes = matches!(command, Command::Pull(_));
     let mut signals = Signals::listen()?;
+    let resumes = matches!(command, Command::Pull(_));
     let session = signals.unless(resumes, Session::open(&global)).await?;
     let outcome = signals.unless(resumes, Box::pin(commands::run(&session, command))).await;
     // A second signal does not wait for the database either.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use varve_core::{Result, Scope};
+use varve_registry::Client;
 use varve_rpc::channel::{channel, greet};
 use varve_rpc::{Address, Host, Listener, Shutdown};
 
@@ -14,7 +15,7 @@ use crate::args::Global;
 use crate::output::Output;
 use crate::progress;
 use crate::root::{self, Candidate, Root};
-use crate::services::embedded::Embedded;
+use crate::services::embedded::{self, Embedded};
 use crate::services::remote::{self, Addresses};
 use crate::services::{Services, routes};
 
@@ -33,6 +34,7 @@ pub struct Session {
     pub output: Output,
     /// What tells this namespace of this store from others.
     pub store: String,
+    hosts_dirs: Vec<PathBuf>,
     home: Option<Home>,
 }
 
@@ -54,7 +56,13 @@ impl Session {
         };
         let output = Output { format: global.format() };
         let (scope, store) = (Scope::of(global.namespace.clone()), store(global)?);
-        Ok(Self { services, scope, output, store, home })
+        let hosts_dirs = global.hosts_dirs.clone();
+        Ok(Self { services, scope, output, store, hosts_dirs, home })
+    }
+
+    /// A client of registries, for what this process itself does there.
+    pub fn registry(&self) -> Client {
+        embedded::registry(&self.hosts_dirs)
     }
 
     /// Waits for those whom this process serves, writes what is pending, lets go of the root.

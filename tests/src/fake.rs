@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use tokio::runtime::Runtime;
-use varve_registry::testsuite::{Record, Rule, TestRegistry};
+use varve_registry::testsuite::{Gate, Record, Rule, TestRegistry};
 
 use crate::image::Content;
 
@@ -43,6 +43,16 @@ impl Fake {
     /// From now on these rules are broken, and no others.
     pub fn faults(&self, rules: impl IntoIterator<Item = Rule>) {
         self.registry.faults(rules);
+    }
+
+    /// Has it search as Docker Hub does, and find these.
+    pub fn searchable(&self, results: Vec<serde_json::Value>) {
+        self.registry.searchable(results);
+    }
+
+    /// Who is let in from now on.
+    pub fn guard(&self, gate: Gate) {
+        self.registry.guard(gate);
     }
 
     /// All requests so far.

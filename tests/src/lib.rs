@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod cluster;
 pub mod command;
 pub mod compare;
+pub mod cutter;
 pub mod demo;
 pub mod fake;
 pub mod image;

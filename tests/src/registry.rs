@@ -11,6 +11,14 @@ use varve_core::{Digest, MediaType};
 
 use crate::image::Content;
 
+/// Who is let in by a registry that is guarded.
+pub const USER: &str = "me";
+pub const PASSWORD: &str = "hunter2";
+/// The two as a htpasswd file has them: bcrypt is the only sort that the registry reads.
+const HTPASSWD: &str = "me:$2y$05$varvevarvevarvevarvevuY63BLtSctWz8aXuqmYAqkt//uG/xBt.\n";
+/// The two as a request has them. A registry that is open does not look at it.
+const AUTHORIZATION: &str = "Basic bWU6aHVudGVyMg==";
+
 /// A registry process with a store of its own; both go with this value.
 pub struct Registry {
     address: String,
@@ -19,9 +27,25 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts one; gives up after ten seconds.
+    /// Starts one that is open to all; gives up after ten seconds.
     pub fn start() -> Result<Self> {
+        Self::with(false)
+    }
+
+    /// The same, but only [`USER`] is let in, with [`PASSWORD`].
+    pub fn guarded() -> Result<Self> {
+        Self::with(true)
+    }
+
+    fn with(guard: bool) -> Result<Self> {
         let store = tempfile::tempdir()?;
+        let passwords = store.path().join("htpasswd");
+        std::fs::write(&passwords, HTPASSWD)?;
+        let passwords = passwords.display();
+        let auth = match guard {
+            true => format!("auth:\n  htpasswd: {{realm: registry, path: {passwords}}}\n"),
+            false => String::new(),
+        };
         let address = free_address()?;
         let config = store.path().join("config.yml");
         let data = store.path().join("data");
@@ -29,7 +53,7 @@ impl Registry {
             &config,
             format!(
                 "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  \
-                 delete: {{enabled: true}}\nhttp:\n  addr: {address}\n",
+                 delete: {{enabled: true}}\nhttp:\n  addr: {address}\n{auth}",
                 data.display()
             ),
         )?;
@@ -129,7 +153,7 @@ fn request(
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nContent-Type: \
-         {media_type}\r\nConnection: close\r\n\r\n",
+         {media_type}\r\nAuthorization: {AUTHORIZATION}\r\nConnection: close\r\n\r\n",
         address,
         body.len()
     )?;

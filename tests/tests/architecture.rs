@@ -25,8 +25,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "varve",
         &[
             "varve-core",
-            // Docker's config.json belongs to the client, and is read by the distribution client's
-            // own code.
+            // Logins belong to the client, in Docker's config.json; and what is pushed is read from the
+            // store by whoever has the login.
             "varve-registry",
             "varve-rpc",
             "varve-resolver",

@@ -36,10 +36,13 @@ impl Bar {
             return;
         }
         match phase {
-            Phase::Downloading(at) | Phase::Loading(at) | Phase::Extracting(at)
-                if self.moves(phase) =>
+            Phase::Downloading(at)
+            | Phase::Loading(at)
+            | Phase::Extracting(at)
+            | Phase::Pushing(at)
+                if self.moves(&phase) =>
             {
-                self.show_bytes(phase, at);
+                self.show_bytes(&phase, at);
             }
             Phase::Retrying(attempt) => self.show_words(format!("Retrying, attempt {attempt}")),
             _ => self.show_words(phase.words()),
@@ -52,7 +55,7 @@ impl Bar {
 
     /// Whether there is something to watch.
     pub fn is_moving(&self) -> bool {
-        self.moves(self.last)
+        self.moves(&self.last)
     }
 
     pub fn is_done(&self) -> bool {
@@ -64,11 +67,11 @@ impl Bar {
         format!("{}: {}", self.bar.prefix(), self.last.words())
     }
 
-    fn moves(&self, phase: Phase) -> bool {
+    fn moves(&self, phase: &Phase) -> bool {
         match phase {
-            Phase::Downloading(_) | Phase::Retrying(_) => true,
+            Phase::Downloading(_) | Phase::Pushing(_) | Phase::Retrying(_) => true,
             // Where all of it is read, perhaps it waits for the layer below.
-            Phase::Loading(at) | Phase::Extracting(at) => at < self.size,
+            Phase::Loading(at) | Phase::Extracting(at) => *at < self.size,
             _ => false,
         }
     }
@@ -79,7 +82,7 @@ impl Bar {
     }
 
     /// A rate is one of what it is a rate of: at each change it is measured anew.
-    fn show_bytes(&self, phase: Phase, at: u64) {
+    fn show_bytes(&self, phase: &Phase, at: u64) {
         if self.last.words() != phase.words() {
             self.bar.set_style(moving());
             self.bar.set_message(phase.words());

@@ -1,7 +1,10 @@
 //! What a layer can be at.
 
-/// From first to last; bytes are of the blob, compressed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// From first to last, of a pull and of a push; bytes are of the blob, compressed.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Phase {
     /// Nothing has happened yet.
     Queued,
@@ -19,12 +22,20 @@ pub enum Phase {
     Loaded,
     /// Was here before: nothing to do.
     Exists,
+    /// It is to be pushed.
+    Preparing,
+    Pushing(u64),
+    Pushed,
+    /// Was at the registry before.
+    LayerExists,
+    /// Was in this other repository of the registry.
+    Mounted(Arc<str>),
 }
 
 impl Phase {
     /// Docker's words.
-    pub fn words(self) -> &'static str {
-        match self {
+    pub fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Queued => "Pulling fs layer",
             Self::Waiting => "Waiting",
             Self::Downloading(_) => "Downloading",
@@ -35,11 +46,17 @@ impl Phase {
             Self::Complete => "Pull complete",
             Self::Loaded => "Loaded",
             Self::Exists => "Already exists",
-        }
+            Self::Preparing => "Preparing",
+            Self::Pushing(_) => "Pushing",
+            Self::Pushed => "Pushed",
+            Self::LayerExists => "Layer already exists",
+            Self::Mounted(from) => return format!("Mounted from {from}").into(),
+        })
     }
 
     /// Whether nothing follows.
-    pub fn is_last(self) -> bool {
-        matches!(self, Self::Complete | Self::Loaded | Self::Exists)
+    pub fn is_last(&self) -> bool {
+        use Phase::*;
+        matches!(self, Complete | Loaded | Exists | Pushed | LayerExists | Mounted(_))
     }
 }

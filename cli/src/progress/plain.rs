@@ -15,10 +15,13 @@ impl<F: Fn(&str) + Send + Sync> Plain<F> {
         Self { tell, layers: Mutex::default() }
     }
 
-    fn tell(&self, id: &str, phase: Phase) {
+    fn tell(&self, id: &str, phase: &Phase) {
         match phase {
             // The time it takes is all there is to see of these.
-            Phase::Downloading(_) | Phase::Loading(_) | Phase::Extracting(_) => {}
+            Phase::Downloading(_)
+            | Phase::Loading(_)
+            | Phase::Extracting(_)
+            | Phase::Pushing(_) => {}
             Phase::Retrying(attempt) => (self.tell)(&format!("{id}: Retrying, attempt {attempt}")),
             _ => (self.tell)(&format!("{id}: {}", phase.words())),
         }
@@ -40,8 +43,8 @@ impl<F: Fn(&str) + Send + Sync> Progress for Plain<F> {
         let Some((id, last)) = layers.get_mut(number) else { return };
         let again = *last == phase && phase != Phase::Queued;
         if !again && !last.is_last() {
+            self.tell(id, &phase);
             *last = phase;
-            self.tell(id, phase);
         }
     }
 
@@ -58,7 +61,7 @@ mod tests {
         let layer = |id: &str| Line { id: id.into(), size: 10 };
         plain.begin(&[layer("aa"), layer("bb")]);
         for (number, phase) in phases {
-            plain.layer(*number, *phase);
+            plain.layer(*number, phase.clone());
         }
         lines.into_inner().unwrap()
     }

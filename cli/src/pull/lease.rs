@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use varve_core::leases::Leases;
-use varve_core::{Error, Labels, Result, ResultExt, Scope, labels};
+use varve_core::leases::{Leases, Resource};
+use varve_core::{Digest, Error, Labels, Result, ResultExt, Scope, labels};
 
 use crate::process;
 use crate::services::Services;
@@ -43,6 +43,11 @@ impl Lease {
     /// `scope` under this lease.
     pub fn scope(&self, scope: &Scope) -> Scope {
         scope.leased(self.id.clone())
+    }
+
+    /// Keeps `digest`, and all that it refers to, from now on.
+    pub async fn hold(&self, digest: &Digest) -> Result<()> {
+        self.leases.add_resource(&self.scope, &self.id, &Resource::content(digest)).await
     }
 
     /// Ends it.

@@ -7,6 +7,7 @@ use varve_core::{Descriptor, Digest, Labels, Reference, Result, ResultExt, Scope
 use super::Wish;
 use super::layers::Brought;
 use crate::image::{Image, edges};
+use crate::push::sources::joined;
 use crate::services::{Services, Snapshotter};
 
 /// Records the image in one transaction, and answers what the name was before.
@@ -94,24 +95,4 @@ async fn source(
     let value = joined(info.labels.get(&key).map_or("", String::as_str), reference.path());
     let fits = key.len() + value.len() <= MAX_LABEL;
     Ok(if fits { Labels::from([(key, value)]) } else { Labels::new() })
-}
-
-fn joined(known: &str, repository: &str) -> String {
-    let mut all: Vec<&str> = known.split(',').filter(|word| !word.is_empty()).collect();
-    all.push(repository);
-    all.sort_unstable();
-    all.dedup();
-    all.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_is_added_to_those_that_are_known_once() {
-        assert_eq!(joined("", "lab/b"), "lab/b");
-        assert_eq!(joined("lab/b", "lab/a"), "lab/a,lab/b");
-        assert_eq!(joined("lab/a,lab/b", "lab/a"), "lab/a,lab/b");
-    }
 }

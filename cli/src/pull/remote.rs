@@ -41,8 +41,8 @@ impl Logins {
         Ok(any)
     }
 
-    /// A helper that fails is told of, and the registry asked without a login: it may want none.
-    async fn find(&self, host: &str) -> Result<Option<Credential>> {
+    /// The login at `host`. A helper that fails is told of, and the registry asked without a login: it may want none.
+    pub async fn find(&self, host: &str) -> Result<Option<Credential>> {
         match self.0.find(host)? {
             Found::Credential(credential) => Ok(Some(credential)),
             Found::Nothing => Ok(None),

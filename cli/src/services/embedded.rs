@@ -74,7 +74,8 @@ async fn content_store(dir: &Path) -> Result<Arc<ContentStore>> {
     varve_content_store::open(varve_content_store::Config::new(dir)).await
 }
 
-fn registry(hosts_dirs: &[PathBuf]) -> Client {
+/// A client of registries; where no directory is named, they are configured in the usual ones.
+pub fn registry(hosts_dirs: &[PathBuf]) -> Client {
     let mut config = varve_registry::Config::default();
     if !hosts_dirs.is_empty() {
         config.hosts_dirs = hosts_dirs.to_vec();

@@ -1,5 +1,5 @@
 //! How a request is let in: nothing is sent until the registry asks for it, and what it asked for
-//! is remembered per repository and login, so that the next request brings it unasked.
+//! is remembered per scope and login, so that the next request brings it unasked.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +25,8 @@ const KEPT: usize = 1024;
 pub(crate) struct Place {
     /// `https://host/` as dialed.
     pub registry: Url,
-    pub repository: String,
+    /// What is to be done, as [`Aim::own_scope`](crate::action::Aim::own_scope) has it.
+    pub scope: String,
     /// Of the login, where there is one.
     pub login: Option<Digest>,
 }
@@ -81,7 +82,8 @@ impl Auth {
     }
 }
 
-fn key(place: &Place, challenge: &Challenge) -> Option<Key> {
+/// What a token that meets `challenge` is for; `None` where no token does.
+pub(crate) fn key(place: &Place, challenge: &Challenge) -> Option<Key> {
     let Challenge::Bearer { realm, service, scope } = challenge else {
         return None;
     };

@@ -15,9 +15,9 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// Chooses from an answer's challenges: Bearer before Basic, the first of each. Headers that
-    /// cannot be read are passed over.
-    pub(crate) fn choose(headers: &HeaderMap, default_scope: &str) -> Option<Self> {
+    /// Chooses from an answer's challenges: Bearer before Basic, the first of each. Headers that cannot
+    /// be read are passed over.
+    pub(crate) fn choose(headers: &HeaderMap) -> Option<Self> {
         let texts: Vec<&str> = headers
             .get_all(WWW_AUTHENTICATE)
             .iter()
@@ -28,21 +28,30 @@ impl Challenge {
             .filter_map(|text| http_auth::parse_challenges(text).ok())
             .flatten()
             .collect();
-        let bearer = challenges.iter().find_map(|challenge| bearer(challenge, default_scope));
+        let bearer = challenges.iter().find_map(bearer);
         let basic = || challenges.iter().any(|c| c.scheme.eq_ignore_ascii_case("Basic"));
         bearer.or_else(|| basic().then_some(Self::Basic))
     }
+
+    /// The same with the scope that is asked for, told the challenge's own (or nothing).
+    pub(crate) fn asking(self, wanted: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Basic => Self::Basic,
+            Self::Bearer { realm, service, scope } => {
+                Self::Bearer { realm, service, scope: wanted(&scope) }
+            }
+        }
+    }
 }
 
-fn bearer(challenge: &ChallengeRef<'_>, default_scope: &str) -> Option<Challenge> {
+fn bearer(challenge: &ChallengeRef<'_>) -> Option<Challenge> {
     if !challenge.scheme.eq_ignore_ascii_case("Bearer") {
         return None;
     }
     let mut realm = Url::parse(&parameter(challenge, "realm")?).ok()?;
     realm.set_fragment(None);
     let service = parameter(challenge, "service").unwrap_or_default();
-    let scope = parameter(challenge, "scope").filter(|scope| !scope.is_empty());
-    let scope = scope.unwrap_or_else(|| default_scope.to_owned());
+    let scope = parameter(challenge, "scope").unwrap_or_default();
     Some(Challenge::Bearer { realm, service, scope })
 }
 
@@ -57,11 +66,11 @@ mod tests {
 
     fn choose(values: &[&str]) -> Option<Challenge> {
         let headers = values.iter().map(|value| (WWW_AUTHENTICATE, value.parse().unwrap()));
-        Challenge::choose(&headers.collect(), "repository:x:pull")
+        Challenge::choose(&headers.collect())
     }
 
     #[test]
-    fn the_challenges_own_scope_is_taken_and_ours_where_it_has_none() {
+    fn a_challenge_is_read_and_told_what_is_asked_for() {
         let header =
             r#"Bearer realm="https://a.example/token",service="s, t",scope="repository:y:pull""#;
         let Some(Challenge::Bearer { realm, service, scope }) = choose(&[header]) else {
@@ -69,10 +78,9 @@ mod tests {
         };
         assert_eq!(realm.as_str(), "https://a.example/token");
         assert_eq!((service.as_str(), scope.as_str()), ("s, t", "repository:y:pull"));
-        let bare = choose(&[r#"bearer realm="https://a.example/token""#]);
-        assert!(
-            matches!(bare, Some(Challenge::Bearer { scope, .. }) if scope == "repository:x:pull")
-        );
+        let bare = choose(&[r#"bearer realm="https://a.example/token""#]).unwrap();
+        let asking = bare.asking(|theirs| format!("{theirs}repository:x:pull"));
+        assert!(matches!(asking, Challenge::Bearer { scope, .. } if scope == "repository:x:pull"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::endpoint;
 use crate::hosts::Hosts;
+use crate::registry::Registry;
 use crate::repository::Repository;
 use crate::retry::Budget;
 use crate::shun::Shunned;
@@ -61,16 +62,22 @@ impl Client {
         plain_http: bool,
         credentials: &[Credential],
     ) -> Result<Repository> {
-        endpoint::base("https", host)?;
+        let registry = self.registry(host, plain_http, credentials)?;
         if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(Error::invalid(format!("repository {name:?} of {host}: is no name")));
         }
-        Ok(Repository {
-            client: self.clone(),
-            host: host.into(),
-            name: name.into(),
-            plain_http,
-            credentials: credentials.into(),
-        })
+        Ok(Repository { registry, name: name.into() })
+    }
+
+    /// The registry `host`, whatever repository of it.
+    pub(crate) fn registry(
+        &self,
+        host: &str,
+        plain_http: bool,
+        credentials: &[Credential],
+    ) -> Result<Registry> {
+        endpoint::base("https", host)?;
+        let client = self.clone();
+        Ok(Registry { client, host: host.into(), plain_http, credentials: credentials.into() })
     }
 }

@@ -39,6 +39,13 @@ pub struct Config {
     /// Less than a kibibyte in this time ends a request (and it is tried again).
     #[serde(deserialize_with = "seconds")]
     pub stall: Duration,
+    /// Until a registry has answered to all of what was sent to it: it may hash a blob, or copy it,
+    /// before it does.
+    #[serde(deserialize_with = "seconds")]
+    pub settle: Duration,
+    /// Bytes of a blob that are sent at once. A registry that wants more of it, or all, gets it; one
+    /// that takes less, less.
+    pub upload_chunk: u64,
     /// Requests under way at once to one host, bodies included.
     pub per_host: usize,
     /// Pages of a tag list that are read.
@@ -59,6 +66,8 @@ impl Default for Config {
             mirror_pause: Duration::from_secs(60),
             hosts_dirs: HOSTS_DIRS.map(PathBuf::from).to_vec(),
             stall: Duration::from_secs(30),
+            settle: Duration::from_secs(300),
+            upload_chunk: 64 << 20,
             per_host: 6,
             tag_pages: 1000,
             tags: 100_000,
@@ -79,6 +88,7 @@ impl Config {
             connect_timeout: Duration::from_secs(2),
             hosts_dirs: Vec::new(),
             stall: Duration::from_millis(800),
+            settle: Duration::from_secs(3),
             ..Self::default()
         }
     }

@@ -1,7 +1,9 @@
-//! Docker's config.json: the logins that `docker login` left, there or with a helper. The CLI reads
-//! it; services never do.
+//! Docker's config.json: the logins that `docker login` and `varve login` left, there or with a helper.
+//! The CLI reads it and writes it; services never do.
 
+mod file;
 pub mod helper;
+mod keep;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +15,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use varve_core::remotes::{Credential, Login, Secret};
 use varve_core::{Error, Result};
+
+pub use keep::{Kept, forget, keep};
 
 /// Bytes of a config that are read.
 const CAP: u64 = 1 << 20;
@@ -88,7 +92,7 @@ impl DockerConfig {
     /// What there is for `host`, as a reference spells it (`docker.io`, `localhost:5000`).
     pub fn find(&self, host: &str) -> Result<Found> {
         let entry = self.entry(host);
-        if let Some(helper) = self.helper(host) {
+        if let Some(helper) = self.helper_of(host) {
             return Ok(Found::Helper(helper));
         }
         let Some(login) = entry.map(|entry| entry.login(host)).transpose()?.flatten() else {
@@ -103,15 +107,20 @@ impl DockerConfig {
 
     /// The exact key first, then one that names the host in another form.
     fn entry(&self, host: &str) -> Option<&Entry> {
-        let exact = if host == "docker.io" { HUB_KEY } else { host };
-        self.auths.get(exact).or_else(|| {
+        self.auths.get(key(host)).or_else(|| {
             let mut keys: Vec<_> = self.auths.keys().filter(|key| named(key) == host).collect();
             keys.sort();
             self.auths.get(*keys.first()?)
         })
     }
 
-    fn helper(&self, host: &str) -> Option<String> {
+    /// Who keeps logins at `host`: a helper, or nobody but this file.
+    fn keeper(&self, host: &str) -> Option<String> {
+        let store = || Some(self.store.clone()).filter(|store| !store.is_empty());
+        self.helper_of(host).or_else(store)
+    }
+
+    fn helper_of(&self, host: &str) -> Option<String> {
         let found = self.helpers.iter().find(|(key, _)| named(key) == host);
         found.map(|(_, helper)| helper.clone()).filter(|helper| !helper.is_empty())
     }
@@ -150,8 +159,13 @@ fn decoded(auth: &str) -> Option<Login> {
     Some(Login::Basic { username: username.to_owned(), password })
 }
 
-/// The host that a key names: scheme and path are dropped, and Docker Hub has many names.
-fn named(key: &str) -> &str {
+/// The key of `host`.
+fn key(host: &str) -> &str {
+    if host == "docker.io" { HUB_KEY } else { host }
+}
+
+/// The host that a key names, or a person: scheme and path are dropped, and Docker Hub has many names.
+pub fn named(key: &str) -> &str {
     let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     match rest.split('/').next().unwrap_or(rest) {
         "index.docker.io" | "registry-1.docker.io" => "docker.io",
@@ -159,6 +173,7 @@ fn named(key: &str) -> &str {
     }
 }
 
+/// Where it is, or would be; `None` where neither variable is set.
 fn path() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let directory = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))?;

@@ -32,6 +32,13 @@ pub(crate) fn join<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) 
     url
 }
 
+/// `scheme://host:port/` of `url`.
+pub(crate) fn root(url: &Url) -> Url {
+    let mut root = join(url, []);
+    root.set_query(None);
+    root
+}
+
 /// `host:port` as a person reads it, and as limits and tokens are kept by.
 pub(crate) fn authority(url: &Url) -> String {
     match (url.host_str(), url.port_or_known_default()) {

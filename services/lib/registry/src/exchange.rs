@@ -15,6 +15,7 @@ use varve_core::Error;
 use crate::endpoint;
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::payload::Payload;
 use crate::visit::Line;
 
 const REDIRECTS: usize = 5;
@@ -25,20 +26,30 @@ pub(crate) struct Request {
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
-    /// A form with a secret in it: such a request follows no redirect.
-    pub form: Option<varve_core::remotes::Secret>,
+    pub payload: Payload,
 }
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url) -> Self {
         let identity = HeaderValue::from_static("identity");
         let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, identity)]);
-        Self { method, url, headers, form: None }
+        Self { method, url, headers, payload: Payload::None }
     }
 
     pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    pub(crate) fn carrying(self, payload: Payload) -> Self {
+        Self { payload, ..self }
+    }
+
+    /// Whether it may be sent to where a redirect of this status leads. What writes goes there only
+    /// where it is to be written just so (RFC 9110 section 15.4.8).
+    fn follows(&self, status: StatusCode) -> bool {
+        let reads = matches!(self.method, Method::GET | Method::HEAD);
+        reads || matches!(status.as_u16(), 307 | 308)
     }
 }
 
@@ -72,15 +83,20 @@ impl Answer {
 /// Sends `request`, and follows where it is led.
 pub(crate) async fn exchange(line: Line<'_>, mut request: Request) -> Result<Answer, Failure> {
     let first = request.url.clone();
-    let mut foreign = false;
+    let mut foreign = !endpoint::same_origin(&line.host.api, &first);
     for _ in 0..=REDIRECTS {
         let mut answer = once(line, &request).await?;
         answer.foreign = foreign;
         let Some(next) = redirect(&answer)? else {
             return Ok(answer);
         };
-        if request.form.is_some() {
-            let message = format!("{} redirects a login, which is refused", answer.authority());
+        let what = match &request.payload {
+            Payload::Form(_) => Some("a login"),
+            _ if !request.follows(answer.status()) => Some("what is written"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            let message = format!("{} redirects {what}, which is refused", answer.authority());
             return Err(Error::precondition(message).into());
         }
         if !endpoint::same_origin(&request.url, &next) {
@@ -93,22 +109,26 @@ pub(crate) async fn exchange(line: Line<'_>, mut request: Request) -> Result<Ans
     Err(Error::precondition(message).into())
 }
 
-/// One request; the answer's headers must come within the stall limit.
+/// One request; something must move within the stall limit until the answer's headers have come.
 async fn once(line: Line<'_>, request: &Request) -> Result<Answer, Failure> {
-    let Line { transport, stall, .. } = line;
+    let Line { transport, stall, settle, .. } = line;
+    let payload = &request.payload;
     let permit = transport.permit(&request.url).await;
     let name = endpoint::authority(&request.url);
     let client = transport.client(&request.url, line.host)?;
     let mut builder = client
         .request(request.method.clone(), request.url.clone())
         .headers(headers(line.host, request));
-    if let Some(form) = &request.form {
-        builder = builder.body(form.expose().to_owned());
+    if let Some(length) = payload.length() {
+        builder = builder.header(header::CONTENT_LENGTH, length);
     }
-    let response = tokio::time::timeout(stall, builder.send())
-        .await
-        .map_err(|_| Failure::stalled(&name, stall))?
-        .map_err(|error| Failure::from_http(&name, error))?;
+    if let Some(body) = payload.body() {
+        builder = builder.body(body);
+    }
+    let sent = payload.watch(builder.send(), stall, settle).await;
+    let response = sent
+        .ok_or_else(|| Failure::stalled(&name, stall))?
+        .map_err(|error| payload.failure().unwrap_or_else(|| Failure::from_http(&name, error)))?;
     let (host, url) = (Arc::clone(line.host), request.url.clone());
     Ok(Answer { response, host, url, foreign: false, permit })
 }

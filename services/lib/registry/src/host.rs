@@ -19,6 +19,8 @@ pub(crate) enum Need {
     Digest,
     /// What a tag points to: nothing verifies the answer.
     Tag,
+    /// That it takes what is pushed.
+    Push,
 }
 
 impl Need {
@@ -90,6 +92,13 @@ impl Host {
         self.with_namespace(url)
     }
 
+    /// `<api>/`, where a client finds out whether it is let in.
+    pub(crate) fn root(&self) -> Url {
+        let mut url = self.api.clone();
+        url.path_segments_mut().expect("http urls have a path").pop_if_empty().push("");
+        url
+    }
+
     /// `url`, naming the registry that is meant.
     pub(crate) fn with_namespace(&self, mut url: Url) -> Url {
         let told = url.query_pairs().any(|(key, _)| key == "ns");
@@ -148,6 +157,7 @@ mod tests {
         assert_eq!((hub.name.as_str(), login(&hub)), ("docker.io", Some("docker.io")));
         let own = host("h:5000", "http://h:5000/below/v2/");
         assert_eq!(own.url("x", &["tags", "list"]).as_str(), "http://h:5000/below/v2/x/tags/list");
+        assert_eq!(own.root().as_str(), "http://h:5000/below/v2/");
         assert_eq!(login(&own), Some("h:5000"));
     }
 

@@ -85,7 +85,7 @@ impl Repository {
         Ok(ManifestBytes { media_type, digest, bytes })
     }
 
-    fn manifest_noun(&self, reference: &str) -> String {
+    pub(crate) fn manifest_noun(&self, reference: &str) -> String {
         let mark = if reference.contains(':') { '@' } else { ':' };
         format!("manifest for {}{mark}{reference}", self.full_name())
     }
@@ -97,7 +97,8 @@ fn manifest(method: Method, reference: &str) -> Ask {
     Ask { method, path, headers, need: Need::of(reference) }
 }
 
-fn digest(answer: &Answer) -> Option<Digest> {
+/// What the answer says that the document's digest is.
+pub(crate) fn digest(answer: &Answer) -> Option<Digest> {
     visit::text(answer, DIGEST)?.parse().ok()
 }
 

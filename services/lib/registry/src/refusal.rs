@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use varve_core::{Error, Kind};
 
+use crate::action::Action;
 use crate::body::Body;
 use crate::exchange::Answer;
 use crate::failure::Failure;
@@ -39,6 +40,7 @@ struct Entry {
 pub(crate) struct Asked<'a> {
     /// `manifest for docker.io/library/x:1`.
     pub noun: &'a str,
+    pub action: Action<'a>,
     /// `docker.io/library/x`.
     pub repository: &'a str,
     /// The host, which a login is for: the reference's, or its mirror.
@@ -88,13 +90,21 @@ fn kind(status: StatusCode) -> Kind {
 
 /// In Docker's words, where Docker has some.
 fn sentence(asked: &Asked<'_>, status: StatusCode, text: &str) -> String {
-    let Asked { noun, repository, host, login } = asked;
+    let Asked { noun, action, repository, host, login } = asked;
+    let denied = denied(*action);
     let because = if text.is_empty() { String::new() } else { format!(": {text}") };
     match status.as_u16() {
+        401 if matches!(action, Action::Login) => format!(
+            "{host} does not accept the login{because}; check the user name and the password, or \
+             whether it wants an access token in its place"
+        ),
         401 if *login => format!("{noun}: {host} does not accept the login{because}; log in again"),
+        401 if matches!(action, Action::Pull) => format!(
+            "{denied} for {repository}, repository does not exist or may require a login at \
+             {host}{because}"
+        ),
         401 => format!(
-            "pull access denied for {repository}, repository does not exist or may require a \
-             login at {host}{because}"
+            "{denied} for {repository}{because}; log in (`varve login {host}`) and try again"
         ),
         403 => {
             let because = if text.is_empty() {
@@ -102,12 +112,39 @@ fn sentence(asked: &Asked<'_>, status: StatusCode, text: &str) -> String {
             } else {
                 &because
             };
-            format!("pull access denied for {repository} at {host}{because}")
+            format!("{denied} for {repository} at {host}{because}")
         }
+        _ if matches!(action, Action::Push { .. }) => unwritten(asked, status, &because),
         404 => format!("{noun} not found{because}"),
         429 => format!("{noun}: {host} has had too many requests{because}"),
         _ => format!("{noun}: {host} answered {status}{because}"),
     }
+}
+
+/// What is not allowed, in Docker's words where it has some.
+pub(crate) fn denied(action: Action<'_>) -> &'static str {
+    match action {
+        Action::Pull => "pull access denied",
+        Action::Push { .. } => "push access denied",
+        Action::Login => "login denied",
+        Action::List => "access to the list of repositories denied",
+    }
+}
+
+/// Why something could not be written, with what to do about it where that is known.
+fn unwritten(asked: &Asked<'_>, status: StatusCode, because: &str) -> String {
+    let Asked { noun, repository, host, .. } = asked;
+    let hint = match status.as_u16() {
+        404 => format!("; if there is no {repository} at {host}, make it there first"),
+        405 | 501 => "; it takes no pushes: a mirror, or read-only".into(),
+        409 => "; perhaps its tags may not be moved: push another tag".into(),
+        413 => "; it, or a proxy before it, takes no body of that size: have that limit raised \
+                (nginx: client_max_body_size)"
+            .into(),
+        429 => "; wait, then push again: what has been pushed stays".into(),
+        _ => String::new(),
+    };
+    format!("{noun}: {host} answered {status}{because}{hint}")
 }
 
 /// The messages of an error's body: the registry's own, or, where it has none of its form, nothing
@@ -145,7 +182,8 @@ mod tests {
     use super::*;
 
     fn asked(login: bool) -> Asked<'static> {
-        Asked { noun: "manifest for h/x:1", repository: "h/x", host: "h", login }
+        let (noun, action) = ("manifest for h/x:1", Action::Pull);
+        Asked { noun, action, repository: "h/x", host: "h", login }
     }
 
     #[test]
@@ -162,6 +200,21 @@ mod tests {
         assert!(missing.contains("may require a login at h"), "{missing}");
         let bad = sentence(&asked(true), StatusCode::UNAUTHORIZED, "");
         assert!(bad.contains("does not accept the login"), "{bad}");
+    }
+
+    #[test]
+    fn a_push_that_is_refused_tells_what_to_do() {
+        let push = Asked { action: Action::Push { from: None }, ..asked(false) };
+        for (status, told) in [
+            (401, "push access denied for h/x; log in (`varve login h`) and try again"),
+            (403, "push access denied for h/x at h"),
+            (404, "make it there first"),
+            (405, "it takes no pushes"),
+            (413, "client_max_body_size"),
+        ] {
+            let sentence = sentence(&push, StatusCode::from_u16(status).unwrap(), "");
+            assert!(sentence.contains(told), "{sentence}");
+        }
     }
 
     #[test]

@@ -4,19 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::Method;
-use http::header;
 use serde::Deserialize;
 use url::Url;
 use varve_core::{Error, Result};
 
 use crate::body::Body;
-use crate::endpoint;
-use crate::exchange::{Answer, Request};
+use crate::exchange::Request;
 use crate::failure::Failure;
 use crate::host::{Host, Need};
+use crate::page;
 use crate::repository::Repository;
 use crate::retry::Budget;
-use crate::visit;
 
 /// Bytes of a page.
 const CAP: usize = 4 << 20;
@@ -86,44 +84,13 @@ impl Repository {
     ) -> Result<(Vec<String>, Option<Url>), Failure> {
         let request = Request::new(Method::GET, url.clone());
         let answer = self.visit(host, noun, &request).await?;
-        let next = next(noun, url, &answer)?.map(|next| host.with_namespace(next));
+        let next = page::next(noun, url, &answer)?.map(|next| host.with_namespace(next));
         let bytes = Body::new(answer, self.config().stall).all("a tag list", CAP).await?;
         let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
             Error::unavailable(format!("{noun}: is no tag list")).with_source(error)
         })?;
         Ok((page.tags.unwrap_or_default(), next))
     }
-}
-
-/// The page after this one (RFC 8288 `Link: <…>; rel="next"`): of the same list at the same host.
-fn next(noun: &str, url: &Url, answer: &Answer) -> Result<Option<Url>> {
-    let Some(target) = visit::text(answer, header::LINK).and_then(link) else {
-        return Ok(None);
-    };
-    let elsewhere = || {
-        Error::precondition(format!(
-            "{noun}: the registry's list leads elsewhere, which is refused"
-        ))
-    };
-    let next = url.join(target).map_err(|_| elsewhere())?;
-    if !endpoint::same_origin(url, &next) || next.path() != url.path() {
-        return Err(elsewhere());
-    }
-    Ok(Some(next))
-}
-
-/// The target of the link that is the next page.
-fn link(header: &str) -> Option<&str> {
-    header.split(',').find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').any(|parameter| {
-            parameter.split_once('=').is_some_and(|(name, value)| {
-                name.trim().eq_ignore_ascii_case("rel")
-                    && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
-            })
-        });
-        is_next.then_some(target)
-    })
 }
 
 /// distribution-spec, *Pulling manifests*: what is no tag is not shown to anybody's terminal.
@@ -137,18 +104,6 @@ fn is_tag(tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_next_page_is_found_among_links() {
-        assert_eq!(
-            link(r#"</v2/x/tags/list?last=a&n=1>; rel="next""#),
-            Some("/v2/x/tags/list?last=a&n=1")
-        );
-        assert_eq!(link(r#"</a>; rel=prev, </b>; title=x; rel=next"#), Some("/b"));
-        for none in ["", "</a>", "</a>; rel=prev", "/a; rel=next", "<a; rel=next"] {
-            assert_eq!(link(none), None, "{none}");
-        }
-    }
 
     #[test]
     fn what_is_no_tag_is_passed_over() {

@@ -18,6 +18,7 @@ use crate::body::Body;
 use crate::endpoint;
 use crate::exchange::{self, Request};
 use crate::failure::Failure;
+use crate::payload::Payload;
 use crate::refusal::{self, Asked};
 use crate::visit::Line;
 
@@ -96,9 +97,35 @@ impl Token {
 }
 
 async fn ask(line: Line<'_>, key: &Key, asked: &Asked<'_>) -> Result<Token, Failure> {
+    let request = request(key, line.host.login.as_deref());
+    Ok(get(line, key, request, asked).await?.0)
+}
+
+/// A token as a header, and the identity token that the server gives in place of a password, where it
+/// does (distribution: *Token Authentication*, `offline_token`).
+pub(crate) async fn offer(
+    line: Line<'_>,
+    key: &Key,
+    asked: &Asked<'_>,
+) -> Result<(HeaderValue, Option<Secret>), Failure> {
+    let mut request = request(key, line.host.login.as_deref());
+    if request.method == Method::GET {
+        let mut pairs = request.url.query_pairs_mut();
+        pairs.append_pair("client_id", "varve").append_pair("offline_token", "true");
+    }
+    let (token, identity) = get(line, key, request, asked).await?;
+    Ok((token.header, identity))
+}
+
+async fn get(
+    line: Line<'_>,
+    key: &Key,
+    request: Request,
+    asked: &Asked<'_>,
+) -> Result<(Token, Option<Secret>), Failure> {
     endpoint::check_realm(&key.registry, &key.realm)?;
     let began = Instant::now();
-    let answer = exchange::exchange(line, request(key, line.host.login.as_deref())).await?;
+    let answer = exchange::exchange(line, request).await?;
     if !answer.status().is_success() {
         let noun = format!("token of {} for {}", answer.authority(), asked.repository);
         return Err(refusal::refusal(&Asked { noun: &noun, ..*asked }, answer, line.stall).await);
@@ -150,7 +177,7 @@ fn form(key: &Key, token: &Secret) -> Request {
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
     let mut request =
         Request::new(Method::POST, key.realm.clone()).header(header::CONTENT_TYPE, kind);
-    request.form = Some(Secret::new(form));
+    request.payload = Payload::Form(Secret::new(form));
     request
 }
 
@@ -160,13 +187,16 @@ struct Answered {
     token: String,
     #[serde(default)]
     access_token: String,
+    /// The identity token, where one was asked for.
+    #[serde(default)]
+    refresh_token: String,
     /// A number; some servers quote it.
     #[serde(default)]
     expires_in: serde_json::Value,
 }
 
-fn read(bytes: &[u8], began: Instant) -> Result<Token, &'static str> {
-    let Answered { token, access_token, expires_in } =
+fn read(bytes: &[u8], began: Instant) -> Result<(Token, Option<Secret>), &'static str> {
+    let Answered { token, access_token, refresh_token, expires_in } =
         serde_json::from_slice(bytes).map_err(|_| "its answer is no token")?;
     let token = if token.is_empty() { access_token } else { token };
     if token.is_empty() {
@@ -177,7 +207,8 @@ fn read(bytes: &[u8], began: Instant) -> Result<Token, &'static str> {
     let life = Duration::from_secs(seconds.unwrap_or(LIFE).min(24 * 3600));
     // Early enough that it does not end on its way to the registry.
     let early = (life / 4).min(Duration::from_secs(30));
-    Ok(Token { header, fresh_until: began + life - early })
+    let identity = (!refresh_token.is_empty()).then(|| Secret::new(refresh_token));
+    Ok((Token { header, fresh_until: began + life - early }, identity))
 }
 
 /// A header that is never printed.
@@ -220,14 +251,15 @@ mod tests {
         let login = Login::IdentityToken(Secret::new("hunter2"));
         let request = request(&key(), Some(&login));
         assert_eq!(request.method, Method::POST);
-        assert!(request.form.as_ref().unwrap().expose().contains("refresh_token=hunter2"));
+        let Payload::Form(form) = &request.payload else { panic!("no form") };
+        assert!(form.expose().contains("refresh_token=hunter2"));
         assert!(!format!("{request:?}").contains("hunter2"));
     }
 
     #[test]
     fn a_token_is_renewed_before_it_ends() {
         let began = Instant::now();
-        let life = |body: &str| read(body.as_bytes(), began).unwrap().fresh_until - began;
+        let life = |body: &str| read(body.as_bytes(), began).unwrap().0.fresh_until - began;
         assert_eq!(life(r#"{"token":"t","expires_in":300}"#), Duration::from_secs(270));
         assert_eq!(life(r#"{"access_token":"t","expires_in":"8"}"#), Duration::from_secs(6));
         assert_eq!(life(r#"{"token":"t"}"#), Duration::from_secs(45));

@@ -9,14 +9,15 @@ use http::header::{self, HeaderName, HeaderValue};
 use url::Url;
 use varve_core::{Error, Kind};
 
+use crate::action::Aim;
 use crate::auth::{self, Auth, Place};
 use crate::challenge::Challenge;
+use crate::client::Inner;
 use crate::endpoint;
 use crate::exchange::{self, Answer, Request};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::refusal::{self, Asked};
-use crate::repository::Repository;
 use crate::transport::Transport;
 
 /// The way to a host.
@@ -25,48 +26,53 @@ pub(crate) struct Line<'a> {
     pub transport: &'a Transport,
     pub host: &'a Arc<Host>,
     pub stall: Duration,
+    /// For an answer to all of a body that is large.
+    pub settle: Duration,
+}
+
+impl<'a> Line<'a> {
+    pub(crate) fn new(inner: &'a Inner, host: &'a Arc<Host>) -> Self {
+        let Inner { transport, config, .. } = inner;
+        Self { transport, host, stall: config.stall, settle: config.settle }
+    }
 }
 
 /// A host, asked about one thing.
 pub(crate) struct Visit<'a> {
     line: Line<'a>,
     auth: &'a Auth,
-    repository: &'a str,
-    full_name: String,
-    noun: &'a str,
+    aim: &'a Aim<'a>,
 }
 
 impl<'a> Visit<'a> {
-    pub(crate) fn new(repository: &'a Repository, host: &'a Arc<Host>, noun: &'a str) -> Self {
-        let inner = &*repository.client.0;
-        Self {
-            line: Line { transport: &inner.transport, host, stall: inner.config.stall },
-            auth: &inner.auth,
-            repository: &repository.name,
-            full_name: repository.full_name(),
-            noun,
-        }
+    pub(crate) fn new(inner: &'a Inner, host: &'a Arc<Host>, aim: &'a Aim<'a>) -> Self {
+        Self { line: Line::new(inner, host), auth: &inner.auth, aim }
     }
 
     /// Sends `request`; any answer but success (or 416, where it asks for a range) is a failure.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Failure> {
+        let answer = self.ask(request).await?;
+        self.check(request, answer).await
+    }
+
+    /// Sends `request` and answers whatever comes, once it has been let in or cannot be.
+    pub(crate) async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
         let place = self.place(&request.url);
-        let known = self.auth.remembered(&place);
+        let known = self.auth.remembered(&place).map(|known| self.asking(known));
         let used = match &known {
             Some(challenge) => self.meet(&place, challenge).await?,
             None => None,
         };
         let answer = self.exchange(request, used.as_ref()).await?;
         let Some(challenge) = self.challenge(&answer) else {
-            return self.check(request, answer).await;
+            return Ok(answer);
         };
         // Its place at the host may be needed to ask for a token there.
         drop(answer);
         if let (Some(known), Some(used)) = (&known, &used) {
             self.auth.reject(&place, known, used).await;
         }
-        let answer = self.again(place, challenge, request).await?;
-        self.check(request, answer).await
+        self.again(place, challenge, request).await
     }
 
     /// The same request with what `challenge` asks for.
@@ -76,11 +82,12 @@ impl<'a> Visit<'a> {
         challenge: Challenge,
         request: &Request,
     ) -> Result<Answer, Failure> {
-        let met = self.meet(&place, &challenge).await?;
+        let asking = self.asking(challenge.clone());
+        let met = self.meet(&place, &asking).await?;
         let header = met.ok_or_else(|| unmet(&self.asked()))?;
         let answer = self.exchange(request, Some(&header)).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
-            self.auth.reject(&place, &challenge, &header).await;
+            self.auth.reject(&place, &asking, &header).await;
         } else {
             self.auth.remember(place, challenge);
         }
@@ -89,14 +96,14 @@ impl<'a> Visit<'a> {
 
     fn asked(&self) -> Asked<'_> {
         let Host { name, login, .. } = &**self.line.host;
-        let (noun, repository) = (self.noun, &*self.full_name);
-        Asked { noun, repository, host: name, login: login.is_some() }
+        let Aim { action, full_name: repository, noun, .. } = *self.aim;
+        Asked { noun, action, repository, host: name, login: login.is_some() }
     }
 
     fn place(&self, url: &Url) -> Place {
         Place {
-            registry: endpoint::join(url, []),
-            repository: self.repository.to_owned(),
+            registry: endpoint::root(url),
+            scope: self.aim.own_scope(),
             login: self.line.host.login.as_deref().map(auth::fingerprint),
         }
     }
@@ -106,7 +113,12 @@ impl<'a> Visit<'a> {
         if answer.status() != StatusCode::UNAUTHORIZED || answer.foreign {
             return None;
         }
-        Challenge::choose(answer.headers(), &format!("repository:{}:pull", self.repository))
+        Challenge::choose(answer.headers())
+    }
+
+    /// The challenge with the scope that this takes.
+    fn asking(&self, challenge: Challenge) -> Challenge {
+        challenge.asking(|theirs| self.aim.scope_with(theirs))
     }
 
     async fn meet(
@@ -135,22 +147,28 @@ impl<'a> Visit<'a> {
         if status.is_success() || ranged && status == StatusCode::RANGE_NOT_SATISFIABLE {
             return Ok(answer);
         }
-        let asked = self.asked();
+        Err(self.refusal(answer).await)
+    }
+
+    /// What `answer`, which is no success, means.
+    pub(crate) async fn refusal(&self, answer: Answer) -> Failure {
+        let (asked, status) = (self.asked(), answer.status());
         if answer.foreign && matches!(status.as_u16(), 401 | 403) {
-            return Err(turned_away(&asked, &answer));
+            return turned_away(&asked, &answer);
         }
-        Err(refusal::refusal(&asked, answer, self.line.stall).await)
+        refusal::refusal(&asked, answer, self.line.stall).await
     }
 }
 
 /// The host wants a login that was not given, or is of another sort.
 fn unmet(asked: &Asked<'_>) -> Error {
-    let Asked { repository, host, login, .. } = asked;
+    let Asked { action, repository, host, login, .. } = asked;
+    let denied = refusal::denied(*action);
     let why = if *login { "wants a user name and a password" } else { "wants a login" };
     let error = Error::new(
         Kind::Unauthenticated,
         format!(
-            "pull access denied for {repository}: {host} {why}; log in (`docker login {host}`) and try again"
+            "{denied} for {repository}: {host} {why}; log in (`varve login {host}`) and try again"
         ),
     );
     asked.wanting_login(error)

@@ -1,20 +1,20 @@
 //! Docker's credential helpers: programs `docker-credential-NAME` that keep logins. Only a client runs
 //! them, as its user: a service has no business in anybody's key ring.
 //!
-//! A helper is told the server on its standard input and prints JSON; where it has nothing, it says so
-//! and fails (docker-credential-helpers, *Development*).
+//! A helper is told the server, or a login, on its standard input and prints JSON; where it has nothing,
+//! it says so and fails (docker-credential-helpers, *Development*). No secret is an argument.
 
 use std::io::ErrorKind;
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use varve_core::remotes::{Credential, Login, Secret};
 use varve_core::{Error, Kind, Result};
 
-use super::HUB_KEY;
+use super::key as server;
 use crate::refusal::printable;
 
 /// A key ring may have to be unlocked by hand; what takes longer is not waiting for a person.
@@ -34,22 +34,73 @@ struct Answer {
     secret: String,
 }
 
+/// A login as helpers take it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Stored<'a> {
+    #[serde(rename = "ServerURL")]
+    server_url: &'a str,
+    username: &'a str,
+    secret: &'a str,
+}
+
 /// Asks `docker-credential-<name>` for the login at `host`; `None` where it has none.
 ///
 /// FailedPrecondition where it is not installed, fails, or answers with something else;
 /// DeadlineExceeded after 30 s, and then it has been killed.
 pub async fn get(name: &str, host: &str) -> Result<Option<Credential>> {
+    let program = program(name)?;
+    let Some(said) = call(&program, "get", host, server(host), PATIENCE).await? else {
+        return Ok(None);
+    };
+    read(&said, host).map_err(|why| Error::precondition(format!("{program} {why}")))
+}
+
+/// Gives `credential` to `docker-credential-<name>` to keep. Fails as [`get`] does.
+pub async fn store(name: &str, credential: &Credential) -> Result<()> {
+    let program = program(name)?;
+    let (username, secret) = match &credential.login {
+        Login::Basic { username, password } => (username.as_str(), password),
+        Login::IdentityToken(token) => (TOKEN, token),
+        Login::RegistryToken(_) => {
+            return Err(Error::invalid(format!("{program} keeps no registry tokens")));
+        }
+    };
+    let (host, secret) = (&*credential.host, secret.expose());
+    let login = Stored { server_url: server(host), username, secret };
+    let input = serde_json::to_string(&login)
+        .map_err(|_| Error::internal("a login that cannot be written"))?;
+    call(&program, "store", host, &input, PATIENCE).await.map(drop)
+}
+
+/// Has `docker-credential-<name>` forget the login at `host`; `false` where it had none. Fails as
+/// [`get`] does.
+pub async fn erase(name: &str, host: &str) -> Result<bool> {
+    if get(name, host).await?.is_none() {
+        return Ok(false);
+    }
+    let program = program(name)?;
+    Ok(call(&program, "erase", host, server(host), PATIENCE).await?.is_some())
+}
+
+fn program(name: &str) -> Result<String> {
     if name.is_empty() || name.contains('/') {
         return Err(Error::precondition(format!("credential helper {name:?}: is no name")));
     }
-    ask(&format!("docker-credential-{name}"), host, PATIENCE).await
+    Ok(format!("docker-credential-{name}"))
 }
 
-async fn ask(program: &str, host: &str, patience: Duration) -> Result<Option<Credential>> {
-    let child = spawn(program)?;
-    let server = if host == "docker.io" { HUB_KEY } else { host };
+/// What the program printed; `None` where it has no such login.
+async fn call(
+    program: &str,
+    action: &str,
+    host: &str,
+    input: &str,
+    patience: Duration,
+) -> Result<Option<Vec<u8>>> {
+    let child = spawn(program, action)?;
     // Dropping the child, as running out of time does, kills it.
-    let run = tokio::time::timeout(patience, run(child, server)).await.map_err(|_| {
+    let run = tokio::time::timeout(patience, run(child, input)).await.map_err(|_| {
         let message = format!("{program} did not answer for {} s", patience.as_secs_f64());
         Error::new(Kind::DeadlineExceeded, message)
     })?;
@@ -59,14 +110,14 @@ async fn ask(program: &str, host: &str, patience: Duration) -> Result<Option<Cre
         return Err(Error::precondition(format!("{program} printed more than {CAP} bytes")));
     }
     match succeeded {
-        true => read(&said, host).map_err(|why| Error::precondition(format!("{program} {why}"))),
-        false => refused(program, host, &said, &complained),
+        true => Ok(Some(said)),
+        false => refused(program, host, &said, &complained).map(|()| None),
     }
 }
 
-fn spawn(program: &str) -> Result<Child> {
+fn spawn(program: &str, action: &str) -> Result<Child> {
     let mut command = Command::new(program);
-    command.arg("get").kill_on_drop(true);
+    command.arg(action).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::precondition(format!(
@@ -77,9 +128,9 @@ fn spawn(program: &str) -> Result<Child> {
 }
 
 /// Whether it succeeded, what it printed, and what it said on its standard error.
-async fn run(mut child: Child, server: &str) -> std::io::Result<(bool, Vec<u8>, Vec<u8>)> {
+async fn run(mut child: Child, input: &str) -> std::io::Result<(bool, Vec<u8>, Vec<u8>)> {
     if let Some(mut stdin) = child.stdin.take() {
-        match stdin.write_all(server.as_bytes()).await {
+        match stdin.write_all(input.as_bytes()).await {
             // It may know without reading.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error),
             _ => {}
@@ -117,16 +168,11 @@ fn read(said: &[u8], host: &str) -> Result<Option<Credential>, &'static str> {
     Ok(Some(Credential { host: host.to_owned(), login }))
 }
 
-/// Helpers say why on standard output.
-fn refused(
-    program: &str,
-    host: &str,
-    said: &[u8],
-    complained: &[u8],
-) -> Result<Option<Credential>> {
+/// Helpers say why on standard output; that they have nothing is no error.
+fn refused(program: &str, host: &str, said: &[u8], complained: &[u8]) -> Result<()> {
     let said = String::from_utf8_lossy(said);
     if said.trim() == NONE {
-        return Ok(None);
+        return Ok(());
     }
     let why = match said.trim().is_empty() {
         true => printable(&String::from_utf8_lossy(complained)),
@@ -160,7 +206,8 @@ mod tests {
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let patience = Duration::from_millis(500);
-        let error = ask(program.to_str().unwrap(), "h", patience).await.unwrap_err();
+        let program = program.to_str().unwrap();
+        let error = call(program, "get", "h", "h", patience).await.unwrap_err();
         assert_eq!(error.kind(), Kind::DeadlineExceeded);
         let pid = std::fs::read_to_string(pid).unwrap();
         let stat = format!("/proc/{}/stat", pid.trim());

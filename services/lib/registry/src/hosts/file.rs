@@ -31,16 +31,24 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Entry>> {
             return Err(root.bad(&format!("host.{name:?}"), "want a table"));
         };
         let mut keys = Keys::new(file, format!("host.{name:?}."), table);
-        hosts.push(entry(&mut keys, Some(&name))?);
+        hosts.push(entry(&mut keys, Some(&name), Place::Before)?);
         keys.end();
     }
     let server = root.text("server")?.filter(|server| !server.is_empty());
-    hosts.push(entry(&mut root, server.as_deref())?);
+    hosts.push(entry(&mut root, server.as_deref(), Place::Last)?);
     root.end();
     Ok(hosts)
 }
 
-fn entry(keys: &mut Keys<'_>, name: Option<&str>) -> Result<Entry> {
+/// Where a host stands among those of its registry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Before,
+    /// The server: the registry itself, or what stands in for it.
+    Last,
+}
+
+fn entry(keys: &mut Keys<'_>, name: Option<&str>, place: Place) -> Result<Entry> {
     let exact = keys.flag("override_path")?;
     let api = name.map(|name| api(name, exact).ok_or(name)).transpose().map_err(|name| {
         keys.bad(&format!("{name:?}"), "want http:// or https:// and a host, and no login in it")
@@ -52,7 +60,7 @@ fn entry(keys: &mut Keys<'_>, name: Option<&str>) -> Result<Entry> {
     };
     Ok(Entry {
         api,
-        capabilities: capabilities(keys)?,
+        capabilities: capabilities(keys, place)?,
         tls: Tls::read(&paths)?,
         headers: headers(keys)?,
         dial_timeout: dial_timeout(keys)?,
@@ -81,19 +89,20 @@ fn api(name: &str, exact: bool) -> Option<Url> {
     Some(url)
 }
 
-/// What the host may be asked for; all of it where nothing is said.
-fn capabilities(keys: &mut Keys<'_>) -> Result<Capabilities> {
+/// What the host may be asked for; all of it where nothing is said. But only the server takes pushes
+/// unsaid: what is meant for a registry must not end at a mirror because nobody thought of it.
+fn capabilities(keys: &mut Keys<'_>, place: Place) -> Result<Capabilities> {
     let key = "capabilities";
     let said = match keys.texts(key)? {
         Some(said) if !said.is_empty() => said,
-        _ => return Ok(Capabilities::default()),
+        _ => return Ok(Capabilities { push: place == Place::Last, ..Capabilities::default() }),
     };
-    let mut capabilities = Capabilities { pull: false, resolve: false };
+    let mut capabilities = Capabilities { pull: false, resolve: false, push: false };
     for word in said {
         match word.to_lowercase().as_str() {
             "pull" => capabilities.pull = true,
             "resolve" => capabilities.resolve = true,
-            "push" => {}
+            "push" => capabilities.push = true,
             _ => return Err(keys.bad(key, format!("{word:?} is none of pull, resolve, push"))),
         }
     }
@@ -178,7 +187,9 @@ mod tests {
             "https://up.example/v2",
         ];
         assert_eq!(urls, expected);
-        assert_eq!(hosts[0].capabilities, Capabilities { pull: true, resolve: false });
+        let pull = Capabilities { pull: true, resolve: false, push: false };
+        assert_eq!(hosts[0].capabilities, pull);
+        assert_eq!(hosts[1].capabilities, Capabilities { resolve: true, ..pull });
         assert_eq!(hosts[0].headers.get_all("x-a").iter().count(), 2);
         assert_eq!(hosts[1].dial_timeout, Some(Duration::from_secs(90)));
         assert_eq!(hosts[3].capabilities, Capabilities::default());

@@ -52,11 +52,13 @@ pub(crate) struct Capabilities {
     pub pull: bool,
     /// To say what a tag points to.
     pub resolve: bool,
+    /// To take what is pushed.
+    pub push: bool,
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { pull: true, resolve: true }
+        Self { pull: true, resolve: true, push: true }
     }
 }
 

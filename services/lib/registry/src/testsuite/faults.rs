@@ -12,6 +12,8 @@ pub enum On {
     Heads,
     Tags,
     Token,
+    /// What is written of a blob: PATCH of an upload.
+    Patches,
     /// Whose path contains this.
     Path(String),
 }
@@ -51,6 +53,14 @@ pub enum Fault {
     Link(String),
     /// This body, with status 200.
     Body(String),
+    /// The connection ends once so many bytes of what is sent have come; they are kept.
+    CutUpload(usize),
+    /// Of what is sent some is taken, and then nothing more ever is.
+    StallUpload,
+    /// A request with more bytes than these is answered by 413.
+    MostBytes(u64),
+    /// An upload's Location names the host.
+    AbsoluteLocation,
 }
 
 /// A fault, where it strikes, and how often.
@@ -86,6 +96,7 @@ impl Rule {
             On::Heads => path.contains("/manifests/") && method == http::Method::HEAD,
             On::Tags => path.ends_with("/tags/list"),
             On::Token => path == "/token",
+            On::Patches => method == http::Method::PATCH,
             On::Path(part) => path.contains(part),
         };
         if !matches {

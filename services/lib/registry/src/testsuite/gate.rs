@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
+use crate::action::covers;
+
 /// The sort of login that the registry wants.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Gate {
@@ -19,7 +21,8 @@ pub enum Gate {
     Bearer {
         /// Whose tokens are good; `None` gives one to anybody.
         login: Option<(String, String)>,
-        /// The identity token (OAuth 2 refresh token) that is good too.
+        /// The identity token (OAuth 2 refresh token) that is good too, and given where one is asked
+        /// for.
         identity: Option<String>,
         /// Seconds.
         expires_in: u64,
@@ -61,11 +64,12 @@ impl Keeper {
         self.tokens.clear();
     }
 
-    /// `None` lets in; else the challenge.
+    /// `None` lets in; else the challenge. `wanted` is the scope that it takes, none for the registry
+    /// itself.
     pub(super) fn challenge(
         &self,
         address: &str,
-        repository: &str,
+        wanted: &str,
         headers: &HeaderMap,
     ) -> Option<String> {
         let sent = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -74,12 +78,13 @@ impl Keeper {
             Gate::Basic(username, password) => (sent != Some(&basic(username, password)))
                 .then(|| r#"Basic realm="registry""#.to_owned()),
             Gate::Bearer { scope, realm, .. } => {
-                let usual = || format!("repository:{repository}:pull");
-                let scope = scope.clone().unwrap_or_else(usual);
+                let scope = scope.clone().unwrap_or_else(|| wanted.to_owned());
                 let realm = realm.clone().unwrap_or_else(|| format!("http://{address}/token"));
                 let token = sent.and_then(|sent| sent.strip_prefix("Bearer "));
                 (!token.is_some_and(|token| self.is_good(token, &scope))).then(|| {
-                    format!(r#"Bearer realm="{realm}",service="{address}",scope="{scope}""#)
+                    let scope =
+                        if scope.is_empty() { scope } else { format!(r#",scope="{scope}""#) };
+                    format!(r#"Bearer realm="{realm}",service="{address}"{scope}"#)
                 })
             }
         }
@@ -87,7 +92,8 @@ impl Keeper {
 
     fn is_good(&self, token: &str, scope: &str) -> bool {
         self.tokens.get(token).is_some_and(|(scopes, end)| {
-            Instant::now() < *end && scopes.iter().any(|given| given == scope)
+            let covered = scope.is_empty() || scopes.iter().any(|given| covers(given, scope));
+            Instant::now() < *end && covered
         })
     }
 
@@ -113,6 +119,8 @@ impl Keeper {
             return (StatusCode::UNAUTHORIZED, body.to_string());
         }
         let life = *expires_in;
+        let offered =
+            identity.clone().filter(|_| form.is_none() && query.contains("offline_token=true"));
         let scopes = match form {
             Some(form) => {
                 form.get("scope").into_iter().flat_map(|s| s.split(' ')).map(Into::into).collect()
@@ -122,14 +130,18 @@ impl Keeper {
                 .map(|(_, value)| value.into_owned())
                 .collect(),
         };
-        (StatusCode::OK, self.give(scopes, life))
+        (StatusCode::OK, self.give(scopes, life, offered))
     }
 
-    fn give(&mut self, scopes: Vec<String>, life: u64) -> String {
+    fn give(&mut self, scopes: Vec<String>, life: u64, identity: Option<String>) -> String {
         self.given += 1;
         let token = format!("token-{}", self.given);
         self.tokens.insert(token.clone(), (scopes, Instant::now() + Duration::from_secs(life)));
-        json!({"token": token, "expires_in": life}).to_string()
+        let mut answer = json!({"token": token, "expires_in": life});
+        if let Some(identity) = identity {
+            answer["refresh_token"] = identity.into();
+        }
+        answer.to_string()
     }
 }
 

@@ -9,9 +9,11 @@ mod faults;
 mod gate;
 mod log;
 mod paging;
+mod repositories;
 mod serve;
 mod shelf;
 mod stream;
+mod uploads;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +40,9 @@ pub struct TestRegistry {
 struct State {
     address: String,
     shelf: Mutex<Shelf>,
+    uploads: Mutex<uploads::Uploads>,
+    /// `None` where it has no search.
+    search: Mutex<Option<Vec<serde_json::Value>>>,
     rules: Mutex<Vec<Rule>>,
     gate: Mutex<gate::Keeper>,
     log: Mutex<Vec<log::Entry>>,
@@ -56,6 +61,8 @@ impl TestRegistry {
         let state = Arc::new(State {
             address: address.clone(),
             shelf: Mutex::default(),
+            uploads: Mutex::default(),
+            search: Mutex::default(),
             rules: Mutex::default(),
             gate: Mutex::default(),
             log: Mutex::default(),
@@ -102,6 +109,17 @@ impl TestRegistry {
         bytes: impl Into<Bytes>,
     ) -> Digest {
         lock(&self.state.shelf).add_manifest(repository, tag, media_type, bytes.into())
+    }
+
+    /// Has it search as Docker Hub does: these are what it finds, filtered by name.
+    pub fn searchable(&self, results: Vec<serde_json::Value>) {
+        *lock(&self.state.search) = Some(results);
+    }
+
+    /// The bytes of a blob, as they were pushed.
+    pub fn blob(&self, repository: &str, digest: &Digest) -> Option<Bytes> {
+        let source = lock(&self.state.shelf).blob(repository, &digest.to_string())?;
+        source.read_at(0, usize::try_from(source.size()).ok()?).ok()
     }
 
     /// From now on these rules are broken, and no others.

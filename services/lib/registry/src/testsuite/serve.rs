@@ -1,6 +1,5 @@
 //! The server: connections, routes, and the order of things (log, gate, shelf, faults).
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +18,8 @@ use super::answer::{Answer, DIGEST};
 use super::faults::{self, Fault};
 use super::shelf::Source;
 use super::stream::Body;
-use super::{State, lock, log, paging};
+use super::uploads::{self, Cut, Place};
+use super::{State, lock, log, paging, repositories};
 
 /// How many are open, and the most that ever were.
 #[derive(Default)]
@@ -66,10 +66,7 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn answer(
-    state: Arc<State>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
     let (parts, body) = request.into_parts();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let at = {
@@ -77,35 +74,56 @@ async fn answer(
         log.push(log::Entry::new(parts.method.clone(), path, query, &parts.headers));
         log.len() - 1
     };
-    let form = match parts.method {
-        Method::POST => Limited::new(body, 64 << 10).collect().await.ok().map(|all| all.to_bytes()),
-        _ => None,
-    };
     let faults = faults::striking(&mut lock(&state.rules), &parts.method, path);
-    let answer = route(&state, &parts, form.as_deref(), &faults).struck(&faults, path);
+    let answer = route(&state, &parts, body, &faults).await?.struck(&faults, path);
     let status = answer.status.as_u16();
     let (response, sent) = answer.response(parts.method == Method::HEAD, &faults);
     lock(&state.log)[at].answered(status, sent);
     Ok(response)
 }
 
-fn route(state: &State, parts: &Parts, form: Option<&[u8]>, faults: &[Fault]) -> Answer {
+async fn route(
+    state: &State,
+    parts: &Parts,
+    body: Incoming,
+    faults: &[Fault],
+) -> Result<Answer, Cut> {
     let query = parts.uri.query().unwrap_or_default();
     let path = parts.uri.path();
     if path == "/token" {
-        let (status, body) = lock(&state.gate).token(query, &parts.headers, form);
-        return Answer::text(status, body);
+        let form = match parts.method {
+            Method::POST => Limited::new(body, 64 << 10).collect().await.ok(),
+            _ => None,
+        };
+        let form = form.map(http_body_util::Collected::to_bytes);
+        let (status, body) = lock(&state.gate).token(query, &parts.headers, form.as_deref());
+        return Ok(Answer::text(status, body));
     }
+    if let Some(place) = Place::parse(&parts.method, path) {
+        let wanted = format!("repository:{}:pull,push", place.repository());
+        return match turned_away(state, parts, &wanted) {
+            Some(answer) => Ok(answer),
+            None => uploads::write(state, &place, parts, body, faults).await,
+        };
+    }
+    Ok(read(state, parts, faults))
+}
+
+fn read(state: &State, parts: &Parts, faults: &[Fault]) -> Answer {
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Answer::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "read only");
+    }
+    if matches!(path, "/v2/" | "/v2/_catalog" | "/v1/search") {
+        let wanted = if path == "/v2/" { "" } else { "registry:catalog:*" };
+        let answer = || repositories::answer(state, path, query, faults);
+        return turned_away(state, parts, wanted).unwrap_or_else(answer);
     }
     let Some((repository, kind, reference)) = parse(path) else {
         return Answer::text(StatusCode::NOT_FOUND, String::new());
     };
-    if let Some(challenge) = lock(&state.gate).challenge(&state.address, repository, &parts.headers)
-    {
-        return Answer::error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
-            .with(header::WWW_AUTHENTICATE, &challenge);
+    if let Some(answer) = turned_away(state, parts, &format!("repository:{repository}:pull")) {
+        return answer;
     }
     match kind {
         "manifests" => manifest(state, repository, reference),
@@ -115,6 +133,13 @@ fn route(state: &State, parts: &Parts, form: Option<&[u8]>, faults: &[Fault]) ->
             None => unknown("NAME_UNKNOWN", "repository name not known to registry"),
         },
     }
+}
+
+/// What is said to whom has not shown what `wanted` takes.
+fn turned_away(state: &State, parts: &Parts, wanted: &str) -> Option<Answer> {
+    let challenge = lock(&state.gate).challenge(&state.address, wanted, &parts.headers)?;
+    let answer = Answer::error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required");
+    Some(answer.with(header::WWW_AUTHENTICATE, &challenge))
 }
 
 /// `/v2/<name>/<kind>/<reference>`.

@@ -95,6 +95,13 @@ impl Shelf {
         Some((digest, media_type.clone(), bytes.clone()))
     }
 
+    /// The names of all repositories, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.0.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
     pub(super) fn tags(&self, repository: &str) -> Option<Vec<String>> {
         Some(self.0.get(repository)?.tags.keys().cloned().collect())
     }
