@@ -3,6 +3,7 @@
 pub mod completion;
 pub mod content;
 pub mod daemon;
+pub mod df;
 pub mod gc;
 pub mod health;
 pub mod history;
@@ -22,6 +23,7 @@ pub mod rm;
 pub mod save;
 pub mod search;
 pub mod snapshots;
+pub mod system;
 pub mod tag;
 pub mod unmount;
 pub mod version;
@@ -53,6 +55,8 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Mount(mount) => mount.run(session).await,
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
+        Command::Df(df) => df.run(session).await,
+        Command::System(system) => system.run(session).await,
         // These run without one.
         Command::Login(_)
         | Command::Logout(_)
