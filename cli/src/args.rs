@@ -11,7 +11,7 @@ use varve_rpc::Address;
 use crate::commands::{
     completion, content, daemon, df, gc, health, history, images, import, inspect, leases, load,
     login, logout, mount, plan, prune, pull, push, rm, save, search, snapshots, system, tag,
-    unmount, version,
+    unmount, version, why,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -123,6 +123,7 @@ pub enum Command {
     Unmount(unmount::Unmount),
     Df(df::Df),
     System(system::System),
+    Why(why::Why),
     Gc(gc::Gc),
     Daemon(daemon::Daemon),
     Health(health::Health),

@@ -27,6 +27,7 @@ pub mod system;
 pub mod tag;
 pub mod unmount;
 pub mod version;
+pub mod why;
 
 use varve_core::Labels;
 
@@ -57,6 +58,7 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Gc(gc) => gc.run(session).await,
         Command::Df(df) => df.run(session).await,
         Command::System(system) => system.run(session).await,
+        Command::Why(why) => why.run(session).await,
         // These run without one.
         Command::Login(_)
         | Command::Logout(_)

@@ -2,6 +2,7 @@
 //! parents. For telling what a removal would free before it is done, what takes the room, and why something is kept.
 
 mod load;
+mod path;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,6 +12,8 @@ use varve_core::{Result, ResultExt, Scope, Timestamp};
 use crate::services::Snapshotter;
 use crate::session::Session;
 use crate::survey;
+
+pub use path::Way;
 
 /// A blob or a snapshot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
