@@ -9,8 +9,8 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, df, gc, health, history, images, import, inspect, leases, load,
-    login, logout, mount, plan, prune, pull, push, rm, save, search, snapshots, system, tag,
+    check, completion, content, daemon, df, gc, health, history, images, import, inspect, leases,
+    load, login, logout, mount, plan, prune, pull, push, rm, save, search, snapshots, system, tag,
     unmount, version, why,
 };
 
@@ -124,6 +124,7 @@ pub enum Command {
     Df(df::Df),
     System(system::System),
     Why(why::Why),
+    Check(check::Check),
     Gc(gc::Gc),
     Daemon(daemon::Daemon),
     Health(health::Health),

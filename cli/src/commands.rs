@@ -1,5 +1,6 @@
 //! The commands: each a file with its words and its work.
 
+pub mod check;
 pub mod completion;
 pub mod content;
 pub mod daemon;
@@ -58,6 +59,7 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Gc(gc) => gc.run(session).await,
         Command::Df(df) => df.run(session).await,
         Command::System(system) => system.run(session).await,
+        Command::Check(check) => check.run(session).await,
         Command::Why(why) => why.run(session).await,
         // These run without one.
         Command::Login(_)

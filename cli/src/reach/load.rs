@@ -102,7 +102,7 @@ impl Graph {
     async fn add_containers(&mut self, session: &Session) -> Result<()> {
         for container in session.services.containers.list(&session.scope, &[]).await? {
             let own = (!container.snapshot_key.is_empty())
-                .then(|| Place::Snapshot(container.snapshotter, container.snapshot_key));
+                .then_some(Place::Snapshot(container.snapshotter, container.snapshot_key));
             let own = own.map(|place| Edge::new("snapshot", place));
             let edges = by_labels(&container.labels).chain(own).collect();
             self.add_root(Keeper::Container(container.id), edges);

@@ -4,12 +4,13 @@
 
 use tokio::runtime::Runtime;
 use varve_core::containers::{Container, Containers, Runtime as RunBy};
+use varve_core::content::Content as _;
 use varve_core::images::Images;
 use varve_core::leases::{Leases, Resource};
 use varve_core::snapshots::{NewSnapshot, Snapshots};
 use varve_core::{Labels, Scope};
 use varve_rpc::channel::channel;
-use varve_rpc::{containers, images, leases, snapshots};
+use varve_rpc::{containers, content, images, leases, snapshots};
 use varve_tests::cluster::{SERVICES, Topology};
 use varve_tests::command::{Varve, binary};
 use varve_tests::fake::Fake;
@@ -26,6 +27,7 @@ pub struct Wire {
     pub varve: Varve,
     runtime: Runtime,
     containers: containers::Client,
+    content: content::Client,
     images: images::Client,
     leases: leases::Client,
     snapshots: snapshots::Client,
@@ -49,6 +51,7 @@ impl Wire {
         drop(entered);
         Self {
             containers: containers::Client::new(store.clone()),
+            content: content::Client::new(store.clone()),
             images: images::Client::new(store.clone()),
             leases: leases::Client::new(store),
             snapshots: snapshots::Client::new(snapshotter, "native"),
@@ -108,6 +111,12 @@ impl Wire {
     /// Takes the image's name as containerd does, so that what it kept is garbage until a collection.
     pub fn delete(&self, name: &str) {
         self.runtime.block_on(self.images.delete(&Scope::default(), name)).unwrap();
+    }
+
+    /// Takes a blob away, whatever refers to it.
+    pub fn delete_blob(&self, digest: &str) {
+        let digest = digest.parse().unwrap();
+        self.runtime.block_on(self.content.delete(&Scope::default(), &digest)).unwrap();
     }
 
     /// Takes a snapshot away.
