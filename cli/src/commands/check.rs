@@ -62,7 +62,7 @@ impl Check {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
         let subjects = self.examine(session).await?;
         let wanted = wanted(&subjects);
-        let broken = blobs::look(session, &wanted, self.deep).await?;
+        let blobs::Looked { broken, hashed } = blobs::look(session, &wanted, self.deep).await?;
         if self.repair {
             take_out(session, &broken).await?;
         }
@@ -79,7 +79,7 @@ impl Check {
         let report = Report {
             images: subjects.len(),
             blobs: wanted.len(),
-            hashed: self.deep.then(|| wanted.values().sum()),
+            hashed: self.deep.then_some(hashed),
             snapshots: snapshots(&subjects),
             problems,
         };

@@ -36,12 +36,16 @@ impl Broken {
     }
 }
 
-/// Looks at each blob once; answers those that are not as they must be.
-pub async fn look(
-    session: &Session,
-    wanted: &BTreeMap<Digest, u64>,
-    deep: bool,
-) -> Result<BTreeMap<Digest, Broken>> {
+/// What was seen of them.
+pub struct Looked {
+    /// Those that are not as they must be.
+    pub broken: BTreeMap<Digest, Broken>,
+    /// Bytes.
+    pub hashed: u64,
+}
+
+/// Looks at each blob once.
+pub async fn look(session: &Session, wanted: &BTreeMap<Digest, u64>, deep: bool) -> Result<Looked> {
     let looker = Arc::new(Looker {
         content: session.services.content.clone(),
         scope: session.scope.clone(),
@@ -61,7 +65,8 @@ pub async fn look(
     let looked = looked.await?.into_iter().collect::<Result<Vec<_>>>()?;
     looker.progress.layer(0, Phase::Hashed);
     looker.progress.end();
-    Ok(looked.into_iter().filter_map(|(digest, broken)| Some((digest, broken?))).collect())
+    let broken = looked.into_iter().filter_map(|(digest, broken)| Some((digest, broken?)));
+    Ok(Looked { broken: broken.collect(), hashed: looker.done.load(Ordering::Relaxed) })
 }
 
 struct Looker {
@@ -107,8 +112,8 @@ impl Looker {
                 return Err(Error::data_loss("it ends before its size"));
             }
             tokio::task::block_in_place(|| hasher.update(&bytes));
-            let done = self.done.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            self.progress.layer(0, Phase::Hashing(done + bytes.len() as u64));
+            self.done.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.progress.layer(0, Phase::Hashing(self.done.load(Ordering::Relaxed)));
         }
         Ok(hasher.digest())
     }
