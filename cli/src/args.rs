@@ -9,8 +9,9 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, import, inspect, leases, load, login,
-    logout, mount, plan, prune, pull, push, rm, save, search, snapshots, tag, unmount, version,
+    check, completion, content, daemon, df, gc, health, history, images, import, inspect, leases,
+    load, login, logout, mount, plan, prune, pull, push, rm, save, search, snapshots, system, tag,
+    unmount, version, why,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -120,6 +121,10 @@ pub enum Command {
     Mount(mount::Mount),
     #[command(visible_alias = "umount")]
     Unmount(unmount::Unmount),
+    Df(df::Df),
+    System(system::System),
+    Why(why::Why),
+    Check(check::Check),
     Gc(gc::Gc),
     Daemon(daemon::Daemon),
     Health(health::Health),

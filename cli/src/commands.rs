@@ -1,8 +1,10 @@
 //! The commands: each a file with its words and its work.
 
+pub mod check;
 pub mod completion;
 pub mod content;
 pub mod daemon;
+pub mod df;
 pub mod gc;
 pub mod health;
 pub mod history;
@@ -22,9 +24,11 @@ pub mod rm;
 pub mod save;
 pub mod search;
 pub mod snapshots;
+pub mod system;
 pub mod tag;
 pub mod unmount;
 pub mod version;
+pub mod why;
 
 use varve_core::Labels;
 
@@ -53,6 +57,10 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Mount(mount) => mount.run(session).await,
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
+        Command::Df(df) => df.run(session).await,
+        Command::System(system) => system.run(session).await,
+        Command::Check(check) => check.run(session).await,
+        Command::Why(why) => why.run(session).await,
         // These run without one.
         Command::Login(_)
         | Command::Logout(_)

@@ -9,6 +9,8 @@ use varve_core::{Error, Kind};
 pub enum Failure {
     /// Something failed: its chain is printed, status 1.
     Error(Error),
+    /// What is wrong is told on stdout already: nothing more is said, status 1.
+    Told,
     /// Whoever read our output went away: nothing is said, status 141 as if SIGPIPE had come.
     Pipe,
     /// A signal came: status 130.
@@ -31,7 +33,7 @@ impl Failure {
     pub fn message(&self) -> Option<String> {
         match self {
             Self::Error(error) => Some(format!("varve: {}", sentence(error))),
-            Self::Pipe => None,
+            Self::Told | Self::Pipe => None,
             Self::Interrupted { resumes: true } => Some(
                 "Interrupted: run the same command again to resume; what was downloaded is kept"
                     .into(),
@@ -42,7 +44,7 @@ impl Failure {
 
     pub fn status(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Error(_) => 1,
+            Self::Error(_) | Self::Told => 1,
             Self::Pipe => 141,
             Self::Interrupted { .. } => 130,
         })

@@ -14,7 +14,10 @@ use varve_core::{ChainId, Descriptor, Digest, Error, Platform, Result, ResultExt
 use crate::services::Services;
 
 pub use check::is_image;
-pub use choose::offered_by;
+pub use choose::{choose, offered_by};
+
+/// On a child of an index that is no image but tells of one (Docker's BuildKit, *attestation storage*).
+pub const ABOUT_ANOTHER: &str = "vnd.docker.reference.type";
 
 /// Indexes below an index that are brought; the resolver reads no more either.
 const MOST_INDEXES: usize = 64;
@@ -86,7 +89,7 @@ impl Documents<'_> {
         let indexes = self.indexes(target, platform).await?;
         let manifest = match self.source {
             // The resolver would look for the indexes in the store.
-            Source::Looked(_) => choose::choose(&indexes, platform)?,
+            Source::Looked(_) => choose(&indexes, platform)?,
             _ => self.services.resolver.select(self.scope, target, platform).await?,
         };
         self.below(indexes, manifest).await

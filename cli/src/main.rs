@@ -18,6 +18,7 @@ mod prompt;
 mod pull;
 mod push;
 mod reach;
+mod reclaim;
 mod removal;
 mod root;
 mod save;

@@ -28,7 +28,7 @@ use crate::progress::{self, Line, Progress};
 use crate::services::{Services, Snapshotter};
 use job::Job;
 
-pub use lease::Lease;
+pub use lease::{Lease, REFERENCE};
 pub use plan::{Plan, plan};
 pub use platforms::{Wanted, wanted};
 pub use remote::Logins;

@@ -1,16 +1,22 @@
-//! What images keep on disk, followed from their names as the collector follows it: by labels, leases, containers
-//! and parents. For telling what a removal would free before it is done.
+//! Who keeps what on disk, followed from the roots as the collector follows it: by labels, leases, containers and
+//! parents. For telling what a removal would free before it is done, what takes the room, and why something is kept.
 
-use std::collections::{HashMap, HashSet};
+mod load;
+mod path;
 
-use varve_core::labels::{GC_REF_CONTENT, GC_REF_SNAPSHOT, GC_ROOT};
-use varve_core::{Labels, Result, ResultExt, Scope};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use varve_core::labels::{GC_REF_CONTENT, GC_REF_SNAPSHOT};
+use varve_core::{Result, ResultExt, Scope, Timestamp};
 
 use crate::services::Snapshotter;
 use crate::session::Session;
+use crate::survey;
+
+pub use path::Way;
 
 /// A blob or a snapshot.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Place {
     /// Its digest.
     Blob(String),
@@ -18,149 +24,210 @@ pub enum Place {
     Snapshot(String, String),
 }
 
+/// What a place or a root refers to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edge {
+    pub to: Place,
+    /// The label's key; or `target`, `parent`, `snapshot`, `holds` where no label says it.
+    pub by: String,
+}
+
+impl Edge {
+    fn new(by: &str, to: Place) -> Self {
+        Self { to, by: by.to_owned() }
+    }
+}
+
+/// What the collector begins at.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Keeper {
+    /// Its name.
+    Image(String),
+    /// One that has not ended.
+    Lease {
+        id: String,
+        ends: Option<Timestamp>,
+        /// The image that is pulled under it.
+        pulls: Option<String>,
+    },
+    /// Its id.
+    Container(String),
+    /// The directory that an image is mounted on.
+    Mount(String),
+    /// The place itself, by its label `containerd.io/gc.root`.
+    Label,
+}
+
+/// A keeper, and what it keeps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Root {
+    pub keeper: Keeper,
+    pub edges: Vec<Edge>,
+    /// Only that, and not what that refers to.
+    pub flat: bool,
+}
+
+/// Bytes of a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Size {
+    pub disk: u64,
+    /// What comes free with it: nothing, where another namespace has the same blob.
+    pub free: u64,
+}
+
 /// All blobs and snapshots of one namespace, and what they refer to.
 pub struct Graph {
-    edges: HashMap<Place, Vec<Place>>,
-    /// Of blobs whose bytes no other namespace has.
-    sizes: HashMap<Place, u64>,
+    /// In an order, so that an answer is the same the next time.
+    edges: BTreeMap<Place, Vec<Edge>>,
+    blobs: HashMap<Place, Size>,
     snapshotters: HashMap<String, Snapshotter>,
-    /// What is kept whichever images go.
-    roots: Vec<Place>,
+    roots: Vec<Root>,
 }
 
 impl Graph {
-    pub async fn load(session: &Session) -> Result<Self> {
-        let mut graph = Self {
-            edges: HashMap::new(),
-            sizes: HashMap::new(),
-            snapshotters: HashMap::new(),
-            roots: Vec::new(),
-        };
-        graph.add_blobs(session).await?;
-        graph.add_snapshots(session).await?;
-        graph.add_roots(session).await?;
-        Ok(graph)
+    /// All that there is.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.edges.keys()
     }
 
-    /// What is kept by `going` alone, where the images at `staying` stay.
-    pub fn kept_by(
-        &self,
-        going: impl Iterator<Item = Place>,
-        staying: impl Iterator<Item = Place>,
-    ) -> HashSet<Place> {
-        let kept = self.below(staying.chain(self.roots.iter().cloned()));
+    pub fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+
+    /// What a place refers to.
+    pub fn edges(&self, place: &Place) -> &[Edge] {
+        self.edges.get(place).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is kept by the images of the names that go, and by nothing else.
+    pub fn kept_by(&self, goes: impl Fn(&str) -> bool) -> HashSet<Place> {
+        let going = |root: &&Root| matches!(&root.keeper, Keeper::Image(name) if goes(name));
+        let (going, staying): (Vec<&Root>, Vec<&Root>) = self.roots.iter().partition(going);
+        let kept = self.below(staying);
         self.below(going).difference(&kept).cloned().collect()
     }
 
-    /// Bytes on disk that would come free with these.
-    pub async fn bytes(&self, session: &Session, places: &HashSet<Place>) -> Result<u64> {
-        let mut bytes = 0_u64;
-        for place in places {
-            bytes = bytes.saturating_add(self.size(session, place).await?);
-        }
-        Ok(bytes)
-    }
-
-    fn below(&self, roots: impl Iterator<Item = Place>) -> HashSet<Place> {
-        let mut next: Vec<Place> = roots.collect();
+    /// All that is reached from these. Edges that lead to what is not here are followed, too.
+    pub fn below<'a>(&'a self, roots: impl IntoIterator<Item = &'a Root>) -> HashSet<Place> {
+        let (flat, roots): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| root.flat);
+        let mut next: Vec<&Place> = roots.into_iter().flat_map(targets).collect();
         let mut found = HashSet::new();
         while let Some(place) = next.pop() {
             if found.insert(place.clone()) {
-                next.extend(self.edges.get(&place).into_iter().flatten().cloned());
+                next.extend(self.edges(place).iter().map(|edge| &edge.to));
             }
         }
+        found.extend(flat.into_iter().flat_map(targets).cloned());
         found
     }
 
-    async fn size(&self, session: &Session, place: &Place) -> Result<u64> {
-        let Place::Snapshot(name, key) = place else {
-            return Ok(self.sizes.get(place).copied().unwrap_or(0));
-        };
-        let Some(snapshotter) = self.snapshotters.get(name) else { return Ok(0) };
-        let usage = snapshotter.snapshots.usage(&session.scope, key).await.found()?;
-        Ok(usage.map_or(0, |usage| usage.size))
-    }
-
-    fn add(&mut self, place: Place, labels: &Labels, parent: Option<Place>) {
-        if labels.contains_key(GC_ROOT) {
-            self.roots.push(place.clone());
-        }
-        let edges = labels.iter().filter_map(|(key, value)| edge(key, value));
-        self.edges.insert(place, edges.chain(parent).collect());
-    }
-
-    async fn add_blobs(&mut self, session: &Session) -> Result<()> {
-        let (services, own) = (&session.services, &session.scope);
-        let mut elsewhere = HashSet::new();
-        for (namespace, _) in services.namespaces.list().await? {
-            if namespace != own.namespace {
-                let blobs = services.content.list(&Scope::of(namespace), &[]).await?;
-                elsewhere.extend(blobs.into_iter().map(|info| info.digest));
+    /// The bytes of each that is here; snapshots are asked for, some at the same time.
+    pub async fn sizes(
+        &self,
+        session: &Session,
+        places: impl IntoIterator<Item = Place>,
+    ) -> Result<HashMap<Place, Size>> {
+        let mut sizes = HashMap::new();
+        let mut asked = Vec::new();
+        for place in places {
+            match (&place, self.blobs.get(&place)) {
+                (_, Some(size)) => drop(sizes.insert(place, *size)),
+                (Place::Snapshot(name, _), _) if self.edges.contains_key(&place) => {
+                    asked.extend(self.snapshotters.get(name).cloned().map(|by| (by, place)));
+                }
+                _ => {}
             }
         }
-        for info in services.content.list(own, &[]).await? {
-            let place = Place::Blob(info.digest.to_string());
-            if !elsewhere.contains(&info.digest) {
-                self.sizes.insert(place.clone(), info.size);
-            }
-            self.add(place, &info.labels, None);
+        let scope = session.scope.clone();
+        let answers = survey::each(asked, move |(snapshotter, place)| {
+            let scope = scope.clone();
+            async move { size_of(&snapshotter, &scope, &place).await.map(|bytes| (bytes, place)) }
+        });
+        for answer in answers.await? {
+            let (bytes, place) = answer?;
+            sizes.insert(place, Size { disk: bytes, free: bytes });
         }
-        Ok(())
-    }
-
-    async fn add_snapshots(&mut self, session: &Session) -> Result<()> {
-        for snapshotter in session.services.used_snapshotters().await? {
-            let place = |key: String| Place::Snapshot(snapshotter.name.clone(), key);
-            for info in snapshotter.snapshots.list(&session.scope, &[]).await? {
-                self.add(place(info.name), &info.labels, info.parent.map(place));
-            }
-            self.snapshotters.insert(snapshotter.name.clone(), snapshotter);
-        }
-        Ok(())
-    }
-
-    /// Leases, and containers.
-    async fn add_roots(&mut self, session: &Session) -> Result<()> {
-        let (services, scope) = (&session.services, &session.scope);
-        for lease in services.leases.list(scope, &[]).await? {
-            for held in services.leases.list_resources(scope, &lease.id).await? {
-                self.roots.extend(match held.kind.strip_prefix("snapshots/") {
-                    Some(name) => Some(Place::Snapshot(name.to_owned(), held.id)),
-                    None => (held.kind == "content").then_some(Place::Blob(held.id)),
-                });
-            }
-        }
-        for container in services.containers.list(scope, &[]).await? {
-            self.roots.push(Place::Snapshot(container.snapshotter, container.snapshot_key));
-            self.roots.extend(container.labels.iter().filter_map(|(key, value)| edge(key, value)));
-        }
-        Ok(())
+        Ok(sizes)
     }
 }
 
+fn targets(root: &Root) -> impl Iterator<Item = &Place> {
+    root.edges.iter().map(|edge| &edge.to)
+}
+
+/// Nothing for one that has gone meanwhile.
+async fn size_of(snapshotter: &Snapshotter, scope: &Scope, place: &Place) -> Result<u64> {
+    let Place::Snapshot(_, key) = place else { return Ok(0) };
+    let usage = snapshotter.snapshots.usage(scope, key).await.found()?;
+    Ok(usage.map_or(0, |usage| usage.size))
+}
+
 /// What a label refers to; beside the kind or the snapshotter there may be more in its key.
-fn edge(key: &str, value: &str) -> Option<Place> {
+fn edge(key: &str, value: &str) -> Option<Edge> {
     if let Some(name) = key.strip_prefix(GC_REF_SNAPSHOT) {
         let name = name.split('/').next().unwrap_or_default();
-        return Some(Place::Snapshot(name.to_owned(), value.to_owned()));
+        return Some(Edge::new(key, Place::Snapshot(name.to_owned(), value.to_owned())));
     }
     let rest = key.strip_prefix(GC_REF_CONTENT)?;
     let is_one = rest.is_empty() || rest.starts_with(['.', '/']);
-    is_one.then(|| Place::Blob(value.to_owned()))
+    is_one.then(|| Edge::new(key, Place::Blob(value.to_owned())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn blob(name: &str) -> Place {
+        Place::Blob(name.into())
+    }
+
+    fn root(keeper: Keeper, to: &str) -> Root {
+        Root { keeper, edges: vec![Edge::new("x", blob(to))], flat: false }
+    }
+
+    /// Two images, `a` and `b`, share the layer `both`; a flat lease holds `b`'s manifest alone.
+    pub(super) fn example() -> Graph {
+        let refer = |from: &str, to: &[&str]| {
+            (blob(from), to.iter().map(|to| Edge::new(&format!("l.{to}"), blob(to))).collect())
+        };
+        let lease = Keeper::Lease { id: "flat".into(), ends: None, pulls: None };
+        Graph {
+            edges: BTreeMap::from([
+                refer("m-a", &["only-a", "both"]),
+                refer("m-b", &["only-b", "both"]),
+                refer("only-a", &[]),
+                // A cycle.
+                refer("only-b", &["m-b"]),
+                refer("both", &[]),
+                refer("nobody's", &["both"]),
+            ]),
+            blobs: HashMap::new(),
+            snapshotters: HashMap::new(),
+            roots: vec![
+                root(Keeper::Image("a".into()), "m-a"),
+                root(Keeper::Image("b".into()), "m-b"),
+                Root { flat: true, ..root(lease, "m-b") },
+            ],
+        }
+    }
+
     #[test]
     fn labels_of_containerd_are_edges_and_others_are_none() {
+        let to = |key, value| edge(key, value).map(|edge| edge.to);
         let snapshot = Some(Place::Snapshot("native".into(), "k".into()));
-        assert_eq!(edge("containerd.io/gc.ref.snapshot.native", "k"), snapshot);
-        assert_eq!(edge("containerd.io/gc.ref.snapshot.native/x", "k"), snapshot);
-        let blob = Some(Place::Blob("d".into()));
-        assert_eq!(edge("containerd.io/gc.ref.content.l.0", "d"), blob);
-        assert_eq!(edge("containerd.io/gc.ref.contents", "d"), None);
-        assert_eq!(edge("maintainer", "d"), None);
+        assert_eq!(to("containerd.io/gc.ref.snapshot.native", "k"), snapshot);
+        assert_eq!(to("containerd.io/gc.ref.snapshot.native/x", "k"), snapshot);
+        assert_eq!(to("containerd.io/gc.ref.content.l.0", "d"), Some(blob("d")));
+        assert_eq!(to("containerd.io/gc.ref.contents", "d"), None);
+        assert_eq!(to("maintainer", "d"), None);
+    }
+
+    #[test]
+    fn with_an_image_goes_what_no_other_has() {
+        let graph = example();
+        assert_eq!(graph.kept_by(|name| name == "a"), [blob("m-a"), blob("only-a")].into());
+        let all = [blob("m-a"), blob("only-a"), blob("only-b"), blob("both")];
+        assert_eq!(graph.kept_by(|_| true), all.into(), "a flat lease keeps the manifest of b");
+        assert!(!graph.below(graph.roots()).contains(&blob("nobody's")));
     }
 }

@@ -144,10 +144,24 @@ where
     T: Send + 'static,
     F: Future<Output = T> + Send,
 {
+    each_of(AT_ONCE, items, work).await
+}
+
+/// The same for so many at the same time.
+pub async fn each_of<I, T, F>(
+    at_once: usize,
+    items: Vec<I>,
+    work: impl Fn(I) -> F + Clone + Send + 'static,
+) -> Result<Vec<T>>
+where
+    I: Send + 'static,
+    T: Send + 'static,
+    F: Future<Output = T> + Send,
+{
     let many = items.len();
     let queue = Arc::new(Mutex::new(items.into_iter()));
     let mut workers = JoinSet::new();
-    for _ in 0..many.min(AT_ONCE) {
+    for _ in 0..many.min(at_once) {
         let (queue, work) = (queue.clone(), work.clone());
         let next = move || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         workers.spawn(async move {

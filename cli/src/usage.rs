@@ -1,4 +1,4 @@
-//! What is dangling and what is used: one definition for `images ls`, `image rm` and `image prune`.
+//! What is dangling and what is used: one definition for `images ls`, `image rm`, `image prune` and `df`.
 //!
 //! A name is *dangling* when it only keeps an image that lost its last one. An image is *used* by each container
 //! that was made of it, running or not, and by each `varve mount` of it. [`Images::remove`] asks the same again, in
@@ -6,17 +6,28 @@
 //!
 //! [`Images::remove`]: varve_core::images::Images::remove
 
-use varve_core::Result;
+use std::collections::BTreeMap;
+
 use varve_core::containers::Container;
 use varve_core::images::{Image as Named, User};
 use varve_core::labels::DANGLING;
 use varve_core::leases::Resource;
+use varve_core::{Digest, Result};
 
 use crate::session::Session;
 
 /// Whether the name only keeps an image that has no other.
 pub fn is_dangling(name: &str) -> bool {
     name.starts_with(DANGLING)
+}
+
+/// The names of each image, by its target.
+pub fn by_image(all: Vec<Named>) -> BTreeMap<Digest, Vec<Named>> {
+    let mut images: BTreeMap<Digest, Vec<Named>> = BTreeMap::new();
+    for named in all {
+        images.entry(named.target.digest).or_default().push(named);
+    }
+    images
 }
 
 /// All that uses images of one namespace.
@@ -50,5 +61,11 @@ impl Users {
             .map(|container| User::Container(container.id.clone()))
             .chain(mounts.map(|(_, user)| user.clone()))
             .collect()
+    }
+    /// Whether a prune may take the image with these names: nothing uses it, and it has lost its last name or
+    /// `all` are meant.
+    pub fn spare(&self, names: &[Named], all: bool) -> bool {
+        let unused = names.iter().all(|named| self.of(named).is_empty());
+        unused && (all || names.iter().all(|named| is_dangling(&named.name)))
     }
 }

@@ -1,22 +1,23 @@
 //! `varve image prune`: removes images that nobody needs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, BufRead};
 
 use clap::Args;
 use serde::Serialize;
 use varve_core::images::Image as Named;
-use varve_core::{Digest, Error, Kind, Result};
+use varve_core::{Error, Kind, Result};
 
 use crate::commands::images::filter::Filters;
 use crate::commands::images::row;
 use crate::failure;
 use crate::output::{self, size};
 use crate::reach::{Graph, Place};
+use crate::reclaim::Reclaim;
 use crate::removal::{self, Done};
 use crate::session::Session;
 use crate::survey;
-use crate::usage::{Users, is_dangling};
+use crate::usage::{Users, by_image};
 
 /// Remove images that have no name; with --all, all that nothing uses
 ///
@@ -92,14 +93,8 @@ impl Prune {
     async fn doomed(&self, session: &Session, filters: &Filters) -> Result<Vec<Named>> {
         let all = session.services.images.list(&session.scope, &[]).await?;
         let users = Users::load(session).await?;
-        let mut images: BTreeMap<Digest, Vec<Named>> = BTreeMap::new();
-        for named in all {
-            images.entry(named.target.digest).or_default().push(named);
-        }
-        images.retain(|_, names| {
-            let unused = names.iter().all(|named| users.of(named).is_empty());
-            unused && (self.all || names.iter().all(|named| is_dangling(&named.name)))
-        });
+        let mut images = by_image(all);
+        images.retain(|_, names| users.spare(names, self.all));
         let names: Vec<Named> = images.into_values().flatten().collect();
         let rows = row::rows(session, names.clone()).await?;
         let fits = names.into_iter().zip(rows).filter(|(_, row)| filters.match_row(row));
@@ -127,15 +122,9 @@ async fn estimate(session: &Session, doomed: Vec<Named>) -> Result<Report> {
         return Ok(Report { dry_run: true, ..Report::default() });
     }
     let graph = Graph::load(session).await?;
-    let all = session.services.images.list(&session.scope, &[]).await?;
-    let place = |named: &Named| Place::Blob(named.target.digest.to_string());
-    let goes = |named: &Named| doomed.iter().any(|gone| gone.name == named.name);
-    let staying = all.iter().filter(|named| !goes(named)).map(place);
-    let freed = graph.kept_by(doomed.iter().map(place), staying);
-    let own = graph.bytes(session, &freed).await?;
-    let garbage = session.services.collector.collect(true).await?.bytes;
-    let images = would(session, &doomed, freed).await?;
-    Ok(Report { images, bytes: own.saturating_add(garbage), dry_run: true })
+    let reclaim = Reclaim::of(session, &graph, &doomed).await?;
+    let images = would(session, &doomed, reclaim.freed).await?;
+    Ok(Report { images, bytes: reclaim.bytes, dry_run: true })
 }
 
 /// The lines of a removal that is not done: an image's ID with its last name, and the layers that go with it.

@@ -40,6 +40,7 @@ impl Bar {
             | Phase::Loading(at)
             | Phase::Extracting(at)
             | Phase::Pushing(at)
+            | Phase::Hashing(at)
                 if self.moves(&phase) =>
             {
                 self.show_bytes(&phase, at);
@@ -69,7 +70,9 @@ impl Bar {
 
     fn moves(&self, phase: &Phase) -> bool {
         match phase {
-            Phase::Downloading(_) | Phase::Pushing(_) | Phase::Retrying(_) => true,
+            Phase::Downloading(_) | Phase::Pushing(_) | Phase::Hashing(_) | Phase::Retrying(_) => {
+                true
+            }
             // Where all of it is read, perhaps it waits for the layer below.
             Phase::Loading(at) | Phase::Extracting(at) => *at < self.size,
             _ => false,

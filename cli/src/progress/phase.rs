@@ -30,10 +30,13 @@ pub enum Phase {
     LayerExists,
     /// Was in this other repository of the registry.
     Mounted(Arc<str>),
+    /// Read again, to see whether it is what it must be.
+    Hashing(u64),
+    Hashed,
 }
 
 impl Phase {
-    /// Docker's words.
+    /// Docker's words, where it has any.
     pub fn words(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Queued => "Pulling fs layer",
@@ -50,6 +53,8 @@ impl Phase {
             Self::Pushing(_) => "Pushing",
             Self::Pushed => "Pushed",
             Self::LayerExists => "Layer already exists",
+            Self::Hashing(_) => "Hashing",
+            Self::Hashed => "Hashed",
             Self::Mounted(from) => return format!("Mounted from {from}").into(),
         })
     }
@@ -57,6 +62,6 @@ impl Phase {
     /// Whether nothing follows.
     pub fn is_last(&self) -> bool {
         use Phase::*;
-        matches!(self, Complete | Loaded | Exists | Pushed | LayerExists | Mounted(_))
+        matches!(self, Complete | Loaded | Exists | Pushed | LayerExists | Mounted(_) | Hashed)
     }
 }

@@ -21,7 +21,8 @@ impl<F: Fn(&str) + Send + Sync> Plain<F> {
             Phase::Downloading(_)
             | Phase::Loading(_)
             | Phase::Extracting(_)
-            | Phase::Pushing(_) => {}
+            | Phase::Pushing(_)
+            | Phase::Hashing(_) => {}
             Phase::Retrying(attempt) => (self.tell)(&format!("{id}: Retrying, attempt {attempt}")),
             _ => (self.tell)(&format!("{id}: {}", phase.words())),
         }

@@ -14,7 +14,7 @@ use crate::services::Services;
 const LASTS: Duration = Duration::from_secs(600);
 const RENEWED: Duration = Duration::from_secs(60);
 /// What is pulled under a lease, and by which process.
-const REFERENCE: &str = "varve.pull.reference";
+pub const REFERENCE: &str = "varve.pull.reference";
 const PROCESS: &str = "varve.pull.process";
 
 /// A lease that is renewed while this lives. Dropped and not released, it stays until its time is

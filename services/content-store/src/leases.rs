@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use varve_core::labels::{GC_EXPIRE, MOUNT_BOOT};
 use varve_core::leases::{Lease, Leases, Resource};
 use varve_core::scope::check_identifier;
-use varve_core::{Error, Filter, Labels, Result, Scope, Timestamp, labels};
+use varve_core::{Error, Filter, Labels, Result, Scope, labels};
 
 use crate::ContentStore;
 use crate::records::{Change, Noun, Records, Sort, Stored, noun, values};
@@ -117,11 +117,6 @@ pub fn drop_stale_mounts(records: &Records, boot: &str) -> Result<()> {
     records.write_blocking(move |change| {
         stale.iter().try_for_each(|noun| noun.remove(change).map(drop))
     })
-}
-
-/// When a lease ends; `None` for never, as containerd takes a time that it cannot read.
-pub fn expiry(labels: &Labels) -> Option<Timestamp> {
-    labels.get(GC_EXPIRE)?.parse().ok()
 }
 
 fn exists(change: &Change<'_>, noun: &Noun) -> Result<()> {

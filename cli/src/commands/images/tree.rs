@@ -6,13 +6,12 @@ use varve_core::unpack::Layer;
 use varve_core::{Descriptor, Result, ResultExt, Timestamp};
 
 use super::row::Row;
-use crate::image::{Documents, Source};
+use crate::image::{ABOUT_ANOTHER as KIND, Documents, Source};
 use crate::output::{size, table::Table};
 use crate::session::Session;
 use crate::survey::Trees;
 
-/// On a child of an index that is no image but tells of one (Docker's BuildKit, *attestation storage*).
-const KIND: &str = "vnd.docker.reference.type";
+/// Beside [`KIND`]: which.
 const ABOUT: &str = "vnd.docker.reference.digest";
 /// Indexes below one another that are shown.
 const DEPTH: usize = 8;

@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use varve_core::collect::Node;
 use varve_core::labels::{GC_FLAT, GC_ROOT};
-use varve_core::leases::Resource;
+use varve_core::leases::{Resource, expiry};
 use varve_core::{Digest, Namespace, Result, Timestamp};
 
-use crate::leases::expiry;
 use crate::records::{Noun, Sort, Stored, Target, View, edges, noun};
 
 /// Something that can be marked.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::filter::Fields;
-use crate::labels::Labels;
+use crate::labels::{GC_EXPIRE, Labels};
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
@@ -45,6 +45,11 @@ pub struct Lease {
     pub id: String,
     pub created_at: Timestamp,
     pub labels: Labels,
+}
+
+/// When a lease with these labels ends; `None` for never, as containerd takes a time that it cannot read.
+pub fn expiry(labels: &Labels) -> Option<Timestamp> {
+    labels.get(GC_EXPIRE)?.parse().ok()
 }
 
 /// What a lease can hold, in containerd's words.
