@@ -9,7 +9,7 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    completion, content, daemon, gc, health, history, images, import, inspect, leases, load, mount,
+    completion, container, content, daemon, gc, health, history, images, import, inspect, leases, load, mount,
     plan, prune, pull, rm, save, snapshots, tag, unmount, version,
 };
 
@@ -95,6 +95,9 @@ pub struct SnapshotterArg {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    Run(container::run::Run),
+    #[command(hide = true)]
+    Monitor(container::monitor::Monitor),
     Pull(pull::Pull),
     Plan(plan::Plan),
     #[command(visible_alias = "image")]

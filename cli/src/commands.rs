@@ -1,6 +1,7 @@
 //! The commands: each a file with its words and its work.
 
 pub mod completion;
+pub mod container;
 pub mod content;
 pub mod daemon;
 pub mod gc;
@@ -49,9 +50,12 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Unmount(unmount) => unmount.run(session).await,
         Command::Gc(gc) => gc.run(session).await,
         // These run without one.
-        Command::Version(_) | Command::Completion(_) | Command::Daemon(_) | Command::Health(_) => {
-            Ok(())
-        }
+        Command::Version(_)
+        | Command::Completion(_)
+        | Command::Daemon(_)
+        | Command::Health(_)
+        | Command::Run(_)
+        | Command::Monitor(_) => Ok(()),
     }
 }
 

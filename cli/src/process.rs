@@ -9,8 +9,13 @@ use varve_core::{Error, Result, boot_id};
 
 /// `boot/pid namespace/pid/start` of this process.
 pub fn identity() -> Result<String> {
-    let pid = std::process::id();
-    let start = start(pid).ok_or_else(|| Error::internal("/proc does not tell of this process"))?;
+    identity_of(std::process::id())
+}
+
+/// The same of another process that is seen from here.
+pub fn identity_of(pid: u32) -> Result<String> {
+    let start = start(pid)
+        .ok_or_else(|| Error::internal(format!("/proc does not tell of the process {pid}")))?;
     Ok(format!("{}/{}/{pid}/{start}", boot_id()?, pid_namespace()?))
 }
 

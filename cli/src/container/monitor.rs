@@ -1,0 +1,308 @@
+//! The monitor: a process that owns one run of a container, from its mount to its end, whatever becomes of the
+//! command that started it.
+//!
+//! It is in a session of its own, so that no terminal takes it along, and it is the reaper of what the runtime
+//! leaves behind, so that it sees how the program ends. Its standard input is a socket to the command that
+//! started it ([`super::wire`]). The store is let go of while the program runs; only to remove the container, where
+//! that was asked for, it is opened again.
+
+mod bundle;
+mod console;
+pub mod ending;
+pub mod log;
+mod outlet;
+mod waiters;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, WaitOptions};
+use varve_core::{Error, Result};
+
+use super::job::Job;
+use super::place::Place;
+use super::runtime::{self, Io, Runtime};
+use super::signal;
+use super::state::{End, State};
+use super::wire::{Frame, Refused, Started, Stream};
+use crate::process;
+use outlet::Outlet;
+use waiters::Waiters;
+
+pub use bundle::{hostname, working_dir};
+
+/// How long after the program's end its last output may take to come.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A program that runs.
+pub struct Running {
+    job: Job,
+    runtime: Runtime,
+    client: UnixStream,
+    pumps: Vec<thread::JoinHandle<()>>,
+    waiters: Waiters,
+    state: State,
+    pid: Pid,
+    /// Held until this process ends: nobody else starts or removes the container.
+    _lock: File,
+}
+
+/// Leaves the session of whoever started this process, and takes the socket to them from standard input.
+pub fn detach() -> Result<UnixStream> {
+    let failed = |errno: rustix::io::Errno| Error::io("becoming a monitor", errno.into());
+    // It fails where this process leads a session already: then there is nothing to leave.
+    let _ = rustix::process::setsid();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(failed)?;
+    let client = rustix::io::fcntl_dupfd_cloexec(io::stdin().as_fd(), 3).map_err(failed)?;
+    let null = OpenOptions::new().read(true).open("/dev/null");
+    let null = null.map_err(|error| Error::io("/dev/null", error))?;
+    rustix::stdio::dup2_stdin(&null).map_err(failed)?;
+    Ok(UnixStream::from(client))
+}
+
+/// What there is to do; `None` where whoever started this process has gone.
+pub fn job(client: &UnixStream) -> Result<Option<Job>> {
+    let failed = |error| Error::io("the job of a monitor", error);
+    match Frame::read(&mut &*client).map_err(failed)? {
+        Some(Frame::Job(bytes)) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| Error::internal("the job of a monitor").with_source(error)),
+        Some(_) => Err(Error::internal("a monitor is given its job first")),
+        None => Ok(None),
+    }
+}
+
+/// Starts the program. Where that fails nothing of it is left, and the client has been told why.
+pub fn start(job: Job, client: UnixStream) -> Result<Option<Running>> {
+    let place = job.place.clone();
+    let refuse = |error: &Error| {
+        let message = error.chain();
+        let refused = Refused { status: runtime::status_of(&message), message };
+        let body = serde_json::to_vec(&refused).unwrap_or_default();
+        let _ = Frame::Refused(body).write(&mut &client);
+    };
+    let Some(lock) = place.try_lock()? else {
+        refuse(&Error::precondition(format!("container {} is running", place.id())));
+        return Ok(None);
+    };
+    let runtime = match Runtime::find(job.settings.runtime.as_deref(), place.base()) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Not that a file is missing in the container: no status but 125 fits.
+            refuse(&Error::invalid(error.message()));
+            return Ok(None);
+        }
+    };
+    let to = client.try_clone().map_err(|error| Error::io("the client's socket", error))?;
+    match begin(job, &runtime, to, lock) {
+        Ok(running) => Ok(Some(running)),
+        Err(error) => {
+            ending::clear(&place, &runtime)?;
+            State::forget(&place)?;
+            refuse(&error);
+            Ok(None)
+        }
+    }
+}
+
+fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<Running> {
+    let place = &job.place;
+    ending::clear(place, runtime)?;
+    bundle::make(&job)?;
+    let outlet = Arc::new(Outlet::open(&place.log(), &client)?);
+    let ends = ends(&job, runtime)?;
+    let pid = ends.pid;
+    let process = Pid::from_raw(pid.cast_signed())
+        .ok_or_else(|| Error::internal(format!("the runtime says that its process is {pid}")))?;
+    let state = State::new(pid)?;
+    let waiters = Waiters::listen(&place.dir())?;
+    state.save(place)?;
+    runtime.start(place)?;
+    let started = Started { pid, identity: process::identity_of(pid).unwrap_or_default() };
+    let started = serde_json::to_vec(&started).unwrap_or_default();
+    // Whoever has gone need not be told.
+    let _ = Frame::Started(started).write(&mut &client);
+    // Output comes after that message: until then it waits in its pipe.
+    let pumps = ends.outputs.into_iter().map(|(stream, file)| outlet.pump(stream, file));
+    let pumps = pumps.collect::<Result<Vec<_>>>()?;
+    listen(&client, ends.input, ends.terminal, &outlet, job.detached)?;
+    let runtime = runtime.clone();
+    Ok(Running { job, runtime, client, pumps, waiters, state, pid: process, _lock: lock })
+}
+
+/// A container that was made, and the outer ends of what its program is connected to.
+struct Ends {
+    pid: u32,
+    outputs: Vec<(Stream, File)>,
+    input: Option<File>,
+    terminal: Option<File>,
+}
+
+fn ends(job: &Job, runtime: &Runtime) -> Result<Ends> {
+    match job.settings.tty {
+        true => on_terminal(job, runtime),
+        false => on_pipes(job, runtime),
+    }
+}
+
+fn on_terminal(job: &Job, runtime: &Runtime) -> Result<Ends> {
+    let socket = console::Socket::listen(&job.place.bundle())?;
+    let null = || Stdio::null();
+    let console = Some(socket.path().to_owned());
+    let io = Io { stdin: null(), stdout: null(), stderr: null(), console };
+    let pid = runtime.create(&job.place, io)?;
+    let terminal = socket.accept()?;
+    if let Some(size) = job.size {
+        console::resize(&terminal, size);
+    }
+    let again = || terminal.try_clone().map_err(|error| Error::io("the terminal", error));
+    let outputs = vec![(Stream::Stdout, again()?)];
+    let input = if job.settings.open_stdin { Some(again()?) } else { None };
+    Ok(Ends { pid, outputs, input, terminal: Some(terminal) })
+}
+
+/// Pipes of our own: a runtime gives them to the container's user, which must not happen to a person's files.
+fn on_pipes(job: &Job, runtime: &Runtime) -> Result<Ends> {
+    let pipe = || {
+        let (reader, writer) = io::pipe().map_err(|error| Error::io("making a pipe", error))?;
+        Ok::<_, Error>((OwnedFd::from(reader), OwnedFd::from(writer)))
+    };
+    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+    let (stdin, input) = match job.settings.open_stdin {
+        true => {
+            let (stdin, input) = pipe()?;
+            (Stdio::from(stdin), Some(File::from(input)))
+        }
+        false => (Stdio::null(), None),
+    };
+    let io = Io { stdin, stdout: stdout.into(), stderr: stderr.into(), console: None };
+    let pid = runtime.create(&job.place, io)?;
+    let outputs = vec![(Stream::Stdout, File::from(out)), (Stream::Stderr, File::from(err))];
+    Ok(Ends { pid, outputs, input, terminal: None })
+}
+
+/// Does what the client says, in a thread of its own.
+fn listen(
+    client: &UnixStream,
+    mut input: Option<File>,
+    terminal: Option<File>,
+    outlet: &Arc<Outlet>,
+    detached: bool,
+) -> Result<()> {
+    use std::io::Write;
+    let failed = |error| Error::io("listening to the client", error);
+    let (from, outlet) = (client.try_clone().map_err(failed)?, outlet.clone());
+    let listening = move || {
+        while let Ok(Some(frame)) = Frame::read(&mut &from) {
+            match frame {
+                Frame::Input(bytes) => {
+                    let written = input.as_mut().map(|input| input.write_all(&bytes));
+                    // The program does not read any more.
+                    if let Some(Err(_)) = written {
+                        input = None;
+                    }
+                }
+                Frame::InputEnd => input = None,
+                Frame::Resize(rows, columns) => {
+                    terminal.iter().for_each(|it| console::resize(it, (rows, columns)));
+                }
+                Frame::Closed(stream) => outlet.close(stream),
+                _ => {}
+            }
+        }
+        outlet.forget_client();
+        // An input that nobody will ever write to is open still, as with Docker.
+        if detached {
+            std::mem::forget(input);
+        }
+    };
+    thread::Builder::new().spawn(listening).map(drop).map_err(failed)
+}
+
+impl Running {
+    /// Waits for the program's end, asking it to stop where this process is asked to. Takes away all but its
+    /// snapshot, its log and how it ended, and answers that.
+    pub async fn watch(&mut self) -> Result<u8> {
+        let status = self.end().await?;
+        self.hear_the_last_of_it();
+        let place = self.job.place.clone();
+        ending::clear(&place, &self.runtime)?;
+        let end = End { status, at: varve_core::time::now() };
+        let state = State { end: Some(end), ..self.state.clone() };
+        state.save(&place)?;
+        Ok(status)
+    }
+
+    /// Tells all who wait. The last thing that is done: they may find the container gone then.
+    pub fn tell(self, status: u8) {
+        self.waiters.tell(status);
+        // A client that stands still is waited for: all else is done.
+        self.pumps.into_iter().for_each(|pump| drop(pump.join()));
+        let _ = Frame::Ended(status).write(&mut &self.client);
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.job.place
+    }
+
+    pub fn auto_remove(&self) -> bool {
+        self.job.settings.auto_remove
+    }
+
+    async fn end(&self) -> Result<u8> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let pid = self.pid;
+        let failed = |error| Error::io("waiting for the program", error);
+        let mut asked = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut end = tokio::task::spawn_blocking(move || wait(pid));
+        loop {
+            tokio::select! {
+                ended = &mut end => {
+                    return ended.map_err(|error| failed(error.into()))?.map_err(failed);
+                }
+                _ = asked.recv() => {
+                    let stop = signal::number(&self.job.settings.stop_signal)?;
+                    if let Err(error) = self.runtime.kill(self.place(), stop) {
+                        tracing::warn!("not stopped: {}", error.chain());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Output is complete when the pipes are empty; a client that stands still does not hold up the rest.
+    fn hear_the_last_of_it(&self) {
+        const STEP: Duration = Duration::from_millis(2);
+        let steps = LAST_WORDS.as_millis() / STEP.as_millis();
+        for _ in 0..steps {
+            if self.pumps.iter().all(thread::JoinHandle::is_finished) {
+                return;
+            }
+            thread::sleep(STEP);
+        }
+    }
+}
+
+/// The exit status as a shell tells it: a signal's number is added to 128.
+fn wait(pid: Pid) -> io::Result<u8> {
+    loop {
+        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                if let Some(status) = status.exit_status() {
+                    return Ok(status as u8);
+                }
+                if let Some(signal) = status.terminating_signal() {
+                    return Ok(128_u8.wrapping_add(signal as u8));
+                }
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
