@@ -95,7 +95,9 @@ pub struct SnapshotterArg {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    Run(container::run::Run),
+    #[command(flatten)]
+    Containers(container::Alone),
+    Container(container::Container),
     #[command(hide = true)]
     Monitor(container::monitor::Monitor),
     Pull(pull::Pull),

@@ -54,7 +54,8 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         | Command::Completion(_)
         | Command::Daemon(_)
         | Command::Health(_)
-        | Command::Run(_)
+        | Command::Container(_)
+        | Command::Containers(_)
         | Command::Monitor(_) => Ok(()),
     }
 }

@@ -60,7 +60,8 @@ async fn live(cli: Cli) -> Result<()> {
         Command::Completion(completion) => return completion.run(),
         Command::Daemon(daemon) => return daemon.run(&global).await,
         Command::Health(health) => return health.run(&global).await,
-        Command::Run(run) => return Box::pin(run.run(&global)).await,
+        Command::Containers(command) => return Box::pin(command.run(&global)).await,
+        Command::Container(container) => return Box::pin(container.run(&global)).await,
         _ => {}
     }
     let resumes = matches!(command, Command::Pull(_));

@@ -11,6 +11,7 @@ use varve_rpc::channel::{channel, greet};
 use varve_rpc::{Address, Host, Listener, Shutdown};
 
 use crate::args::Global;
+use crate::container::place::Base;
 use crate::output::Output;
 use crate::progress;
 use crate::root::{self, Candidate, Root};
@@ -33,6 +34,8 @@ pub struct Session {
     pub output: Output,
     /// What tells this namespace of this store from others.
     pub store: String,
+    /// Where the state of containers is kept.
+    pub base: Base,
     home: Option<Home>,
 }
 
@@ -54,7 +57,7 @@ impl Session {
         };
         let output = Output { format: global.format() };
         let (scope, store) = (Scope::of(global.namespace.clone()), store(global)?);
-        Ok(Self { services, scope, output, store, home })
+        Ok(Self { services, scope, output, store, base: Base::of(global)?, home })
     }
 
     /// Waits for those whom this process serves, writes what is pending, lets go of the root.

@@ -47,8 +47,20 @@ pub fn kill(found: &Found) -> Result<()> {
     }
 }
 
+/// Sends a signal to one that runs; to kill it is to wait for its end, too. Blocks.
+pub fn signal(found: &Found, number: i32) -> Result<()> {
+    if !found.status().is_running() {
+        let name = &found.settings.name;
+        return Err(Error::precondition(format!("container {name} is not running")));
+    }
+    match number {
+        KILL => kill(found),
+        _ => send(found, number),
+    }
+}
+
 /// Sends a signal; that it has ended meanwhile is no error.
-pub fn send(found: &Found, number: i32) -> Result<()> {
+fn send(found: &Found, number: i32) -> Result<()> {
     let runtime = Runtime::find(found.settings.runtime.as_deref(), found.place.base())?;
     match runtime.kill(&found.place, number) {
         Err(error) if found.status().is_running() => Err(error),
