@@ -39,16 +39,32 @@ fn pid_namespace() -> Result<String> {
 }
 
 /// When a process began, in clock ticks since the boot: field 22 of its stat (proc(5)), counted from
-/// the end of the name, which may hold anything.
+/// the end of the name, which may hold anything. One that has ended and is not waited for by its parent
+/// (field 3) is as good as gone.
 fn start(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(19).map(str::to_owned)
+    let mut fields = after_name.split_whitespace();
+    let alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
+    alive.then(|| fields.nth(18).map(str::to_owned)).flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_gone_whether_it_was_waited_for_or_not() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let identity = identity_of(child.id());
+        let path = format!("/proc/{}/stat", child.id());
+        while !fs::read_to_string(&path).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert!(identity.is_err() || is_gone(&identity.unwrap()));
+        assert!(identity_of(child.id()).is_err());
+        child.wait().unwrap();
+    }
 
     #[test]
     fn this_process_is_here_and_one_that_had_its_number_before_is_gone() {

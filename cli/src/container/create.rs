@@ -10,7 +10,7 @@ use super::name;
 use super::place::Base;
 use super::settings::Settings;
 use crate::image::Image;
-use crate::pull::Lease;
+use crate::pull::lease::{self, Lease};
 use crate::services::{Services, Snapshotter};
 use crate::session::Session;
 
@@ -37,8 +37,10 @@ pub async fn create(
 ) -> Result<(Container, Vec<Mount>)> {
     let (services, scope) = (&session.services, &session.scope);
     let lease = Lease::take(services, scope, &plan.named.name).await?;
+    let name = plan.named.name.clone();
     let made = make(services, &lease.scope(scope), base, plan).await;
     lease.release().await?;
+    lease::end_those_of_the_dead(&*services.leases, scope, &name).await?;
     made
 }
 

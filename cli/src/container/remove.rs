@@ -40,8 +40,8 @@ fn claim(found: &Found, force: bool) -> Result<Option<File>> {
     }
     match place.try_lock()? {
         Some(lock) => {
-            let asked = found.settings.runtime.as_deref();
             if place.bundle().exists() {
+                let asked = found.settings.runtime.as_deref();
                 ending::clear(place, &Runtime::find(asked, place.base())?)?;
             }
             Ok(Some(lock))
@@ -64,17 +64,28 @@ pub async fn discard(session: &Session, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// Removes what `run --rm` has left where it, or its monitor, was killed.
+/// Takes away what a monitor that was killed has left of programs that have ended, and removes what `run --rm` has
+/// left where it, or its monitor, was killed.
 pub async fn sweep(session: &Session, base: &Base) -> Result<()> {
     for found in find::all(session, base).await? {
-        let over = !found.status().is_running() && process::is_gone(&found.settings.creator);
-        if !found.settings.auto_remove || !over {
+        if found.status().is_running() {
             continue;
         }
-        // Its monitor may be about to do just this.
-        if let Err(error) = remove(session, &found, false).await {
+        let over = found.settings.auto_remove && process::is_gone(&found.settings.creator);
+        let done = match over {
+            true => remove(session, &found, false).await,
+            false => clear(&found).await,
+        };
+        // A monitor may be about to do just this.
+        if let Err(error) = done {
             tracing::debug!("container {}: {}", found.container.id, error.chain());
         }
     }
     Ok(())
+}
+
+async fn clear(found: &Found) -> Result<()> {
+    let found = found.clone();
+    let done = tokio::task::spawn_blocking(move || stop::clear(&found)).await;
+    done.map_err(|error| Error::internal("clearing up").with_source(error)).flatten()
 }

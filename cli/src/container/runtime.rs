@@ -90,9 +90,11 @@ impl Runtime {
         quiet(command).status().map(drop).map_err(|error| self.failed(error))
     }
 
-    /// A command that runs another program in the container, from a file with its *process*.
-    pub fn exec(&self, place: &Place, process: &Path) -> Command {
+    /// A command that runs another program in the container, from a file with its *process*. Why that cannot be
+    /// run is in `log` afterwards ([`last_error`]), and on its standard error.
+    pub fn exec(&self, place: &Place, process: &Path, log: &Path) -> Command {
         let mut command = self.command();
+        command.arg("--log").arg(log).args(["--log-format", "json"]);
         command.arg("exec").arg("--process").arg(process).arg(place.id());
         command
     }
@@ -152,7 +154,7 @@ fn log(place: &Place) -> PathBuf {
 }
 
 /// The last error of a log with a JSON object a line.
-fn last_error(log: &Path) -> Option<String> {
+pub fn last_error(log: &Path) -> Option<String> {
     let text = fs::read_to_string(log).ok()?;
     let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let errors = lines.filter(|line| line["level"] == "error" || line["level"] == "fatal");

@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use varve_core::{Error, Result};
 
 use super::find::Found;
+use super::monitor::ending;
 use super::place::Place;
 use super::runtime::Runtime;
 use super::signal;
@@ -30,7 +31,7 @@ pub fn stop(found: &Found, patience: Duration) -> Result<()> {
     }
     send(found, number)?;
     match wait(&found.place, Some(patience))? {
-        Some(_) => Ok(()),
+        Some(_) => clear(found),
         None => kill(found),
     }
 }
@@ -39,12 +40,23 @@ pub fn stop(found: &Found, patience: Duration) -> Result<()> {
 pub fn kill(found: &Found) -> Result<()> {
     send(found, KILL)?;
     match wait(&found.place, Some(AFTER_KILL))? {
-        Some(_) => Ok(()),
+        Some(_) => clear(found),
         None => {
             let id = &found.container.id;
             Err(Error::internal(format!("container {id}: does not end, though it was killed")))
         }
     }
+}
+
+/// Takes away what a monitor that was killed has left of a program that has ended: its mount. Blocks.
+pub fn clear(found: &Found) -> Result<()> {
+    let place = &found.place;
+    if !place.bundle().exists() {
+        return Ok(());
+    }
+    // Whoever has the lock does it.
+    let Some(_lock) = place.try_lock()? else { return Ok(()) };
+    ending::clear(place, &Runtime::find(found.settings.runtime.as_deref(), place.base())?)
 }
 
 /// Sends a signal to one that runs; to kill it is to wait for its end, too. Blocks.

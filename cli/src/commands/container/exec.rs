@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
@@ -13,8 +14,8 @@ use crate::args::Global;
 use crate::container::below::Below;
 use crate::container::find::{self, Found};
 use crate::container::monitor::{hostname, working_dir};
-use crate::container::place::Base;
-use crate::container::runtime::Runtime;
+use crate::container::place::{self, Base, Place};
+use crate::container::runtime::{self, Runtime};
 use crate::container::settings::Settings;
 use crate::container::spec::{self, Program};
 use crate::container::{name, terminal, users};
@@ -84,10 +85,11 @@ impl Exec {
     /// Blocks until the program has ended.
     fn execute(&self, found: &Found) -> Result<u8> {
         let runtime = Runtime::find(found.settings.runtime.as_deref(), found.place.base())?;
-        let process = found.place.file(&format!("exec-{}.json", name::new_id()?));
-        let failed = |error| Error::io(process.display(), error);
-        std::fs::write(&process, self.process(found)?).map_err(failed)?;
-        let mut command = runtime.exec(&found.place, &process);
+        let scratch = Scratch::new(&found.place)?;
+        let (process, log) = (scratch.0.join("process.json"), scratch.0.join("log"));
+        std::fs::write(&process, self.process(found)?)
+            .map_err(|error| Error::io(process.display(), error))?;
+        let mut command = runtime.exec(&found.place, &process, &log);
         let status = match (self.tty, self.detach) {
             // The runtime itself minds the terminal then.
             (true, _) => self.on_terminal(command),
@@ -97,9 +99,10 @@ impl Exec {
             }
             (false, false) => self.on_pipes(command),
         };
-        std::fs::remove_file(&process).map_err(failed)?;
         let status = status.map_err(|error| Error::io("running a program", error))?;
-        Ok(shell_status(status))
+        // The runtime has said why already; its own status says less than Docker's.
+        let refused = (!status.success()).then(|| runtime::last_error(&log)).flatten();
+        Ok(refused.map_or_else(|| shell_status(status), |why| runtime::status_of(&why)))
     }
 
     /// The spec's *process*.
@@ -144,6 +147,23 @@ impl Exec {
         let status = child.wait()?;
         [out, err].into_iter().flatten().for_each(|thread| drop(thread.join()));
         Ok(status)
+    }
+}
+
+/// A directory of one exec; it goes with this value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(place: &Place) -> Result<Self> {
+        let dir = place.file(&format!("exec-{}", &name::new_id()?[..16]));
+        place::make_dir(&dir)?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -57,7 +57,11 @@ impl Run {
         let made = life::with(global, async |session| Ok(self.make(session, &base).await?)).await?;
         let (container, mounts) = made;
         let found = Found::of(&scope(global), container, &base)?;
-        start(global, &found, mounts, self.detach).await
+        start(global, &found, mounts, self.detach).await?;
+        match self.detach {
+            true => output::write(format!("{}\n", found.container.id).as_bytes()),
+            false => Ok(()),
+        }
     }
 
     async fn make(&self, session: &Session, base: &Base) -> Result<(Container, Vec<Mount>)> {
@@ -92,7 +96,7 @@ pub async fn start(
         }
     };
     if detached {
-        return output::write(format!("{}\n", found.container.id).as_bytes());
+        return Ok(());
     }
     let stream = monitor.stream.try_clone().map_err(|error| Error::io("a socket", error))?;
     match attach::attach(stream, &started, &found.settings, signals).await? {
