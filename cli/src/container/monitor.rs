@@ -40,6 +40,9 @@ pub use bundle::{hostname, working_dir};
 /// How long after the program's end its last output may take to come.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How long a monitor that is about to end may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// A program that runs.
 pub struct Running {
     job: Job,
@@ -49,8 +52,8 @@ pub struct Running {
     waiters: Waiters,
     state: State,
     pid: Pid,
-    /// Held until this process ends: nobody else starts or removes the container.
-    _lock: File,
+    /// Held until all is done: nobody else starts or removes the container.
+    lock: File,
 }
 
 /// Leaves the session of whoever started this process, and takes the socket to them from standard input.
@@ -87,7 +90,7 @@ pub fn start(job: Job, client: UnixStream) -> Result<Option<Running>> {
         let body = serde_json::to_vec(&refused).unwrap_or_default();
         let _ = Frame::Refused(body).write(&mut &client);
     };
-    let Some(lock) = place.try_lock()? else {
+    let Some(lock) = place.lock_within(PATIENCE)? else {
         refuse(&Error::precondition(format!("container {} is running", place.id())));
         return Ok(None);
     };
@@ -133,7 +136,7 @@ fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<
     let pumps = pumps.collect::<Result<Vec<_>>>()?;
     listen(&client, ends.input, ends.terminal, &outlet, job.detached)?;
     let runtime = runtime.clone();
-    Ok(Running { job, runtime, client, pumps, waiters, state, pid: process, _lock: lock })
+    Ok(Running { job, runtime, client, pumps, waiters, state, pid: process, lock })
 }
 
 /// A container that was made, and the outer ends of what its program is connected to.
@@ -241,6 +244,7 @@ impl Running {
 
     /// Tells all who wait. The last thing that is done: they may find the container gone then.
     pub fn tell(self, status: u8) {
+        drop(self.lock);
         self.waiters.tell(status);
         // A client that stands still is waited for: all else is done.
         self.pumps.into_iter().for_each(|pump| drop(pump.join()));

@@ -17,6 +17,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use varve_core::{Error, Result};
@@ -107,6 +108,19 @@ impl Place {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(Error::io(path.display(), error)),
+        }
+    }
+
+    /// The same, for whoever knows that its holder is about to end. Blocks.
+    pub fn lock_within(&self, limit: Duration) -> Result<Option<File>> {
+        const STEP: Duration = Duration::from_millis(10);
+        let end = Instant::now() + limit;
+        loop {
+            let lock = self.try_lock()?;
+            if lock.is_some() || Instant::now() > end {
+                return Ok(lock);
+            }
+            std::thread::sleep(STEP);
         }
     }
 

@@ -2,6 +2,7 @@
 //! crash leaves a container that can be removed again.
 
 use std::fs::File;
+use std::time::Duration;
 
 use varve_core::{Error, Result, ResultExt};
 
@@ -12,6 +13,9 @@ use super::runtime::Runtime;
 use super::stop;
 use crate::process;
 use crate::session::Session;
+
+/// How long a monitor that is about to end may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Removes one that does not run; with `force` one that does is killed first.
 pub async fn remove(session: &Session, found: &Found, force: bool) -> Result<()> {
@@ -38,7 +42,7 @@ fn claim(found: &Found, force: bool) -> Result<Option<File>> {
     if !place.dir().exists() {
         return Ok(None);
     }
-    match place.try_lock()? {
+    match place.lock_within(PATIENCE)? {
         Some(lock) => {
             if place.bundle().exists() {
                 let asked = found.settings.runtime.as_deref();
