@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use varve_core::Error;
 
 use crate::args::{Cli, Command, Global};
@@ -71,6 +72,25 @@ async fn live(cli: Cli) -> Result<()> {
 /// Does `work` with a session that is opened for it and closed after it. A signal ends it early.
 pub async fn with<T>(global: &Global, work: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
     within(global, false, work).await
+}
+
+/// The same for work after which more is to be done than can wait for the store: where this process owns the root and
+/// others work in it, that is until they are done. It is let go of beside what comes next; the answered task ends
+/// when it has been.
+pub async fn before<T>(
+    global: &Global,
+    work: impl AsyncFnOnce(&Session) -> Result<T>,
+) -> Result<(T, JoinHandle<varve_core::Result<()>>)> {
+    let mut signals = Signals::listen()?;
+    let session = signals.unless(false, Session::open(global)).await?;
+    let outcome = signals.unless(false, Box::pin(work(&session))).await;
+    match outcome {
+        Ok(outcome) => Ok((outcome, tokio::spawn(session.close()))),
+        Err(failure) => {
+            signals.unless(false, session.close()).await?;
+            Err(failure)
+        }
+    }
 }
 
 async fn within<T>(

@@ -13,7 +13,7 @@ pub struct Job {
     pub settings: Settings,
     /// How its snapshot is mounted.
     pub mounts: Vec<Mount>,
-    /// Nobody stays with it: what would be the program's input stays open, and is empty.
+    /// Nobody types: what would be the program's input stays open, and is empty.
     pub detached: bool,
     /// Rows and columns of the client's terminal.
     pub size: Option<(u16, u16)>,

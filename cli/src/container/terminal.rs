@@ -39,3 +39,12 @@ pub fn need() -> Result<()> {
         false => Err(Error::invalid("the input device is not a TTY; leave out -t, or -i")),
     }
 }
+
+/// Refuses a terminal where there is none at all: then there is nothing for a program's own to be shown on.
+pub fn need_any() -> Result<()> {
+    let any = io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+    match any {
+        true => Ok(()),
+        false => Err(Error::invalid("there is no terminal here; leave out -t")),
+    }
+}

@@ -45,13 +45,14 @@ fn a_command_that_is_killed_at_any_moment_leaves_nothing_that_stays() {
 /// Its monitor's process id.
 fn monitor(id: &str) -> Option<rustix::process::Pid> {
     let entries = std::fs::read_dir("/proc").ok()?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let mut pids =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let is_it = |pid: &i32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
         words.windows(2).any(|pair| pair == [&b"monitor"[..], id.as_bytes()])
     };
-    rustix::process::Pid::from_raw(pids.filter(|pid| is_it(pid)).next()?)
+    rustix::process::Pid::from_raw(pids.find(is_it)?)
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How containers live: left alone, stopped, started again, removed; and what they keep.
 
 use serde_json::Value;
+use varve_tests::cluster::Topology;
 use varve_tests::container::{Yard, until};
 
 /// A program that says when it is asked to stop.
@@ -78,6 +79,22 @@ fn one_that_is_to_go_goes_when_its_program_ends() {
     assert!(yard.all().unwrap().is_empty());
     assert_eq!(yard.mounts().unwrap(), 0);
     assert!(!yard.varve.root().join("run/containers").join(&id).exists());
+}
+
+#[test]
+fn a_program_that_runs_keeps_nobody_from_the_store() {
+    let Some(yard) = Yard::new("keeps_nobody").unwrap() else { return };
+    let mut command = yard.command(&["run", "--rm", "--name", "long"], &["sleep", "1000"]);
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    until("it runs", || Ok(yard.status("long").is_ok_and(|status| status == "running 0"))).unwrap();
+    let lock = std::fs::File::open(yard.varve.root().join("lock"));
+    if let (Ok(lock), true) = (lock, Topology::from_env().unwrap() == Topology::Embedded) {
+        until("the root is free", || Ok(lock.try_lock().is_ok())).unwrap();
+        lock.unlock().unwrap();
+    }
+    yard.varve.run(&["images"]).unwrap();
+    yard.varve.run(&["rm", "-f", "long"]).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(137));
 }
 
 #[test]

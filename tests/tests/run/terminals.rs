@@ -45,7 +45,9 @@ fn another_program_on_a_terminal_of_its_own() {
     terminal.shows("30 90\r\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(6));
     assert!(terminal.is_cooked().unwrap());
-    let error = yard.varve.fail(&["exec", "-it", "home", "sh"]).unwrap();
+    let error = yard.varve.fail(&["exec", "-t", "home", "sh"]).unwrap();
+    assert!(error.contains("leave out -t"), "{error}");
+    let error = yard.varve.fail(&["run", "--rm", "-it", &yard.image, "sh"]).unwrap();
     assert!(error.contains("not a TTY"), "{error}");
 }
 

@@ -65,6 +65,9 @@ impl Exec {
 
     async fn go(self, global: &Global) -> failure::Result<()> {
         super::run::need_root()?;
+        if self.tty {
+            terminal::need_any()?;
+        }
         if self.tty && self.interactive {
             terminal::need()?;
         }

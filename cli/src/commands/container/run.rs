@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use varve_core::containers::Container;
-use varve_core::{Error, Mount, Result};
+use varve_core::{Error, Mount, Result, Scope};
 
 use super::options::Options;
 use crate::args::Global;
@@ -15,6 +15,7 @@ use crate::container::job::Job;
 use crate::container::launch;
 use crate::container::place::Base;
 use crate::container::remove;
+use crate::container::settings::Settings;
 use crate::container::terminal;
 use crate::failure::{self, Failure};
 use crate::life;
@@ -54,14 +55,16 @@ impl Run {
             terminal::need()?;
         }
         let base = Base::of(global)?;
-        let made = life::with(global, async |session| Ok(self.make(session, &base).await?)).await?;
-        let (container, mounts) = made;
-        let found = Found::of(&scope(global), container, &base)?;
-        start(global, &found, mounts, self.detach).await?;
-        match self.detach {
-            true => output::write(format!("{}\n", found.container.id).as_bytes()),
-            false => Ok(()),
+        let make = async |session: &Session| Ok(self.make(session, &base).await?);
+        let ((container, mounts), store) = life::before(global, make).await?;
+        let found = Found::of(&Scope::of(global.namespace.clone()), container, &base)?;
+        let stay = if self.detach { Stay::Left } else { Stay::Typing };
+        let outcome = start(global, &found, mounts, stay).await;
+        if self.detach && outcome.is_ok() {
+            output::write(format!("{}\n", found.container.id).as_bytes())?;
         }
+        let closed = store.await.map_err(|error| Error::internal("a task").with_source(error));
+        outcome.and(closed.flatten().map_err(Failure::from))
     }
 
     async fn make(&self, session: &Session, base: &Base) -> Result<(Container, Vec<Mount>)> {
@@ -71,15 +74,26 @@ impl Run {
     }
 }
 
+/// Whether a command stays with a program that it starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stay {
+    Left,
+    /// Its output comes here.
+    Watching,
+    /// And what is typed here goes there, where the program's input is open.
+    Typing,
+}
+
 /// Starts a container's program, and stays with it unless it is to be left.
 pub async fn start(
     global: &Global,
     found: &Found,
     mounts: Vec<Mount>,
-    detached: bool,
+    stay: Stay,
 ) -> failure::Result<()> {
     let signals = Signals::listen()?;
-    let size = if detached { None } else { terminal::size() };
+    let (detached, typing) = (stay != Stay::Typing, stay == Stay::Typing);
+    let size = if stay == Stay::Left { None } else { terminal::size() };
     let (place, settings) = (found.place.clone(), found.settings.clone());
     let job = Job { place, settings, mounts, detached, size };
     let for_monitor = Arc::new(global.clone());
@@ -95,11 +109,13 @@ pub async fn start(
             return Err(failure);
         }
     };
-    if detached {
+    if stay == Stay::Left {
         return Ok(());
     }
     let stream = monitor.stream.try_clone().map_err(|error| Error::io("a socket", error))?;
-    match attach::attach(stream, &started, &found.settings, signals).await? {
+    let settings =
+        Settings { open_stdin: found.settings.open_stdin && typing, ..found.settings.clone() };
+    match attach::attach(stream, &started, &settings, signals).await? {
         Some(status) => {
             monitor.join();
             failure::ended(status)
@@ -114,10 +130,6 @@ async fn give_up(global: &Global, found: &Found) -> failure::Result<()> {
         return Ok(());
     }
     life::with(global, async |session| Ok(remove::remove(session, found, false).await?)).await
-}
-
-pub fn scope(global: &Global) -> varve_core::Scope {
-    varve_core::Scope::of(global.namespace.clone())
 }
 
 /// Mounting, and what a runtime does, is root's.

@@ -5,7 +5,7 @@ use varve_core::{Error, Mount, Result};
 
 use super::each;
 use super::options::Options;
-use super::run;
+use super::run::{self, Stay};
 use crate::args::Global;
 use crate::container::create;
 use crate::container::find::{self, Found};
@@ -90,14 +90,15 @@ impl Start {
         let work = async |session: &Session| Ok(ready(session, base, text).await?);
         let (found, mounts) = life::with(global, work).await?;
         if !attach {
-            run::start(global, &found, mounts, true).await?;
+            run::start(global, &found, mounts, Stay::Left).await?;
             output::tell(text);
             return Ok(());
         }
         if found.settings.tty && self.interactive {
             terminal::need()?;
         }
-        run::start(global, &found, mounts, false).await
+        let stay = if self.interactive { Stay::Typing } else { Stay::Watching };
+        run::start(global, &found, mounts, stay).await
     }
 }
 
