@@ -77,6 +77,17 @@ fn a_monitor_that_is_killed_leaves_a_container_that_is_stopped_and_removed_as_an
 }
 
 #[test]
+fn a_monitor_that_is_asked_to_end_asks_its_program() {
+    let Some(yard) = Yard::new("asks_its_program").unwrap() else { return };
+    let script = "trap 'exit 4' TERM; echo up; while true; do sleep 0.05; done";
+    let id = yard.detached(&[], &["sh", "-c", script]).unwrap();
+    until("it is up", || Ok(yard.varve.run(&["logs", &id])? == "up\n")).unwrap();
+    rustix::process::kill_process(monitor(&id).unwrap(), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(yard.varve.run(&["wait", &id]).unwrap(), "4\n");
+    assert_eq!((yard.status(&id).unwrap().as_str(), yard.mounts().unwrap()), ("exited 4", 0));
+}
+
+#[test]
 fn what_a_killed_monitor_was_to_remove_the_next_command_removes() {
     let Some(yard) = Yard::new("the_next_command_removes").unwrap() else { return };
     let id = yard.detached(&["--rm"], &["sleep", "1"]).unwrap();
