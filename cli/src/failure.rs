@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use varve_core::{Error, Kind};
 
+use crate::container::runtime::OWN;
+
 /// Why a command stopped before its end.
 #[derive(Debug)]
 pub enum Failure {
@@ -34,9 +36,6 @@ impl From<Error> for Failure {
 pub fn ended(status: u8) -> Result<()> {
     if status == 0 { Ok(()) } else { Err(Failure::Ended(status)) }
 }
-
-/// What a command that runs a program answers where it failed itself: Docker's status for that.
-const OWN: u8 = 125;
 
 impl Failure {
     /// The same, told from a program's own failure by its status.

@@ -14,7 +14,9 @@ mod options;
 pub mod ps;
 pub mod rm;
 pub mod run;
+mod security;
 pub mod start;
+mod stay;
 pub mod stop;
 pub mod wait;
 

@@ -9,15 +9,15 @@
 mod bundle;
 mod console;
 pub mod ending;
+mod ends;
 pub mod log;
 mod outlet;
 mod waiters;
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -27,11 +27,11 @@ use varve_core::{Error, Result};
 
 use super::job::Job;
 use super::place::Place;
-use super::runtime::{self, Io, Runtime};
+use super::runtime::{self, Runtime};
 use super::signal;
 use super::state::{End, State};
-use super::wire::{Frame, Refused, Started, Stream};
-use crate::process;
+use super::wire::{Frame, Refused, Started};
+use ends::Ends;
 use outlet::Outlet;
 use waiters::Waiters;
 
@@ -39,7 +39,6 @@ pub use bundle::{hostname, working_dir};
 
 /// How long after the program's end its last output may take to come.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
 /// How long a monitor that is about to end may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -81,151 +80,75 @@ pub fn job(client: &UnixStream) -> Result<Option<Job>> {
     }
 }
 
-/// Starts the program. Where that fails nothing of it is left, and the client has been told why.
-pub fn start(job: Job, client: UnixStream) -> Result<Option<Running>> {
-    let place = job.place.clone();
-    let refuse = |error: &Error| {
-        let message = error.chain();
-        let refused = Refused { status: runtime::status_of(&message), message };
-        let body = serde_json::to_vec(&refused).unwrap_or_default();
-        let _ = Frame::Refused(body).write(&mut &client);
-    };
-    let Some(lock) = place.lock_within(PATIENCE)? else {
-        refuse(&Error::precondition(format!("container {} is running", place.id())));
-        return Ok(None);
-    };
-    let runtime = match Runtime::find(job.settings.runtime.as_deref(), place.base()) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            // Not that a file is missing in the container: no status but 125 fits.
-            refuse(&Error::invalid(error.message()));
-            return Ok(None);
-        }
-    };
-    let to = client.try_clone().map_err(|error| Error::io("the client's socket", error))?;
-    match begin(job, &runtime, to, lock) {
-        Ok(running) => Ok(Some(running)),
-        Err(error) => {
-            ending::clear(&place, &runtime)?;
-            State::forget(&place)?;
-            refuse(&error);
-            Ok(None)
-        }
+/// Why a program does not run, and the status that says so.
+pub struct Refusal {
+    error: Error,
+    status: u8,
+}
+
+impl From<Error> for Refusal {
+    /// What is no fault of the program's.
+    fn from(error: Error) -> Self {
+        Self { error, status: runtime::OWN }
     }
 }
 
-fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<Running> {
+impl Refusal {
+    /// What the runtime says may be.
+    fn by_runtime(error: Error) -> Self {
+        Self { status: runtime::status_of(error.message()), error }
+    }
+
+    fn tell(&self, mut client: &UnixStream) {
+        let refused = Refused { status: self.status, message: self.error.chain() };
+        let body = serde_json::to_vec(&refused).unwrap_or_default();
+        // Whoever has gone need not be told.
+        let _ = Frame::Refused(body).write(&mut client);
+    }
+}
+
+/// Starts the program. Where that fails nothing of it is left, and the client has been told why.
+pub fn start(job: Job, client: UnixStream) -> Option<Running> {
+    let to = client.try_clone().ok()?;
+    claim(job, client).inspect_err(|refusal| refusal.tell(&to)).ok()
+}
+
+fn claim(job: Job, client: UnixStream) -> Result<Running, Refusal> {
+    let place = job.place.clone();
+    let Some(lock) = place.lock_within(PATIENCE)? else {
+        return Err(Error::precondition(format!("container {} is running", place.id())).into());
+    };
+    let runtime = Runtime::find(job.settings.runtime.as_deref(), place.base())?;
+    begin(job, &runtime, client, lock).inspect_err(|_| {
+        let cleared = ending::clear(&place, &runtime).and_then(|()| State::forget(&place));
+        if let Err(error) = cleared {
+            tracing::error!("not cleared up: {}", error.chain());
+        }
+    })
+}
+
+fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<Running, Refusal> {
     let place = &job.place;
     ending::clear(place, runtime)?;
     bundle::make(&job)?;
     let outlet = Arc::new(Outlet::open(&place.log(), &client)?);
-    let ends = ends(&job, runtime)?;
-    let pid = ends.pid;
-    let process = Pid::from_raw(pid.cast_signed())
-        .ok_or_else(|| Error::internal(format!("the runtime says that its process is {pid}")))?;
-    let state = State::new(pid)?;
+    let ends = Ends::make(&job, runtime)?;
+    let pid = Pid::from_raw(ends.pid.cast_signed())
+        .ok_or_else(|| Error::internal(format!("the runtime's process is {}", ends.pid)))?;
+    let state = State::new(ends.pid)?;
     let waiters = Waiters::listen(&place.dir())?;
     state.save(place)?;
-    runtime.start(place)?;
-    let started = Started { pid, identity: process::identity_of(pid).unwrap_or_default() };
+    runtime.start(place).map_err(Refusal::by_runtime)?;
+    let started = Started { pid: ends.pid, identity: state.program.clone() };
     let started = serde_json::to_vec(&started).unwrap_or_default();
     // Whoever has gone need not be told.
     let _ = Frame::Started(started).write(&mut &client);
     // Output comes after that message: until then it waits in its pipe.
     let pumps = ends.outputs.into_iter().map(|(stream, file)| outlet.pump(stream, file));
     let pumps = pumps.collect::<Result<Vec<_>>>()?;
-    listen(&client, ends.input, ends.terminal, &outlet, job.detached)?;
+    ends.inner.listen(&client, &outlet, job.detached)?;
     let runtime = runtime.clone();
-    Ok(Running { job, runtime, client, pumps, waiters, state, pid: process, lock })
-}
-
-/// A container that was made, and the outer ends of what its program is connected to.
-struct Ends {
-    pid: u32,
-    outputs: Vec<(Stream, File)>,
-    input: Option<File>,
-    terminal: Option<File>,
-}
-
-fn ends(job: &Job, runtime: &Runtime) -> Result<Ends> {
-    match job.settings.tty {
-        true => on_terminal(job, runtime),
-        false => on_pipes(job, runtime),
-    }
-}
-
-fn on_terminal(job: &Job, runtime: &Runtime) -> Result<Ends> {
-    let socket = console::Socket::listen(&job.place.bundle())?;
-    let null = || Stdio::null();
-    let console = Some(socket.path().to_owned());
-    let io = Io { stdin: null(), stdout: null(), stderr: null(), console };
-    let pid = runtime.create(&job.place, io)?;
-    let terminal = socket.accept()?;
-    if let Some(size) = job.size {
-        console::resize(&terminal, size);
-    }
-    let again = || terminal.try_clone().map_err(|error| Error::io("the terminal", error));
-    let outputs = vec![(Stream::Stdout, again()?)];
-    let input = if job.settings.open_stdin { Some(again()?) } else { None };
-    Ok(Ends { pid, outputs, input, terminal: Some(terminal) })
-}
-
-/// Pipes of our own: a runtime gives them to the container's user, which must not happen to a person's files.
-fn on_pipes(job: &Job, runtime: &Runtime) -> Result<Ends> {
-    let pipe = || {
-        let (reader, writer) = io::pipe().map_err(|error| Error::io("making a pipe", error))?;
-        Ok::<_, Error>((OwnedFd::from(reader), OwnedFd::from(writer)))
-    };
-    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
-    let (stdin, input) = match job.settings.open_stdin {
-        true => {
-            let (stdin, input) = pipe()?;
-            (Stdio::from(stdin), Some(File::from(input)))
-        }
-        false => (Stdio::null(), None),
-    };
-    let io = Io { stdin, stdout: stdout.into(), stderr: stderr.into(), console: None };
-    let pid = runtime.create(&job.place, io)?;
-    let outputs = vec![(Stream::Stdout, File::from(out)), (Stream::Stderr, File::from(err))];
-    Ok(Ends { pid, outputs, input, terminal: None })
-}
-
-/// Does what the client says, in a thread of its own.
-fn listen(
-    client: &UnixStream,
-    mut input: Option<File>,
-    terminal: Option<File>,
-    outlet: &Arc<Outlet>,
-    detached: bool,
-) -> Result<()> {
-    use std::io::Write;
-    let failed = |error| Error::io("listening to the client", error);
-    let (from, outlet) = (client.try_clone().map_err(failed)?, outlet.clone());
-    let listening = move || {
-        while let Ok(Some(frame)) = Frame::read(&mut &from) {
-            match frame {
-                Frame::Input(bytes) => {
-                    let written = input.as_mut().map(|input| input.write_all(&bytes));
-                    // The program does not read any more.
-                    if let Some(Err(_)) = written {
-                        input = None;
-                    }
-                }
-                Frame::InputEnd => input = None,
-                Frame::Resize(rows, columns) => {
-                    terminal.iter().for_each(|it| console::resize(it, (rows, columns)));
-                }
-                Frame::Closed(stream) => outlet.close(stream),
-                _ => {}
-            }
-        }
-        outlet.forget_client();
-        // An input that nobody will ever write to is open still, as with Docker.
-        if detached {
-            std::mem::forget(input);
-        }
-    };
-    thread::Builder::new().spawn(listening).map(drop).map_err(failed)
+    Ok(Running { job, runtime, client, pumps, waiters, state, pid, lock })
 }
 
 impl Running {

@@ -10,6 +10,8 @@ use varve_core::{Error, Result};
 
 use super::place::{Base, Place};
 
+/// Docker's status for a failure that is not the program's.
+pub const OWN: u8 = 125;
 /// Tried in this order where none is asked for.
 const KNOWN: [&str; 2] = ["runc", "crun"];
 /// Where an administrator's programs are, when PATH is a user's.
@@ -135,12 +137,16 @@ impl Runtime {
 pub fn status_of(message: &str) -> u8 {
     let message = message.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    // Another file than the program's may be missing, too.
+    if !says(&["exec"]) {
+        return OWN;
+    }
     if says(&["not found in $path", "no such file or directory", "not a directory"]) {
         127
     } else if says(&["permission denied", "is a directory", "exec format error"]) {
         126
     } else {
-        125
+        OWN
     }
 }
 
@@ -188,6 +194,7 @@ mod tests {
             ("open executable: Permission denied", 126),
             ("exec: \"/etc\": is a directory", 126),
             ("cannot set up the cgroup", 125),
+            ("error mounting \"/x\" to rootfs: no such file or directory", 125),
         ] {
             assert_eq!(status_of(said), want, "{said}");
         }

@@ -24,7 +24,7 @@ impl Monitor {
     pub fn run(self, global: &Global) -> Result<()> {
         let client = monitor::detach()?;
         let Some(job) = monitor::job(&client)? else { return Ok(()) };
-        let Some(mut running) = monitor::start(job, client)? else { return Ok(()) };
+        let Some(mut running) = monitor::start(job, client) else { return Ok(()) };
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("starting the threads", error))?;
         let status = runtime.block_on(running.watch())?;

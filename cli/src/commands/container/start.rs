@@ -5,7 +5,8 @@ use varve_core::{Error, Mount, Result};
 
 use super::each;
 use super::options::Options;
-use super::run::{self, Stay};
+use super::run;
+use super::stay::{self, Stay};
 use crate::args::Global;
 use crate::container::create;
 use crate::container::find::{self, Found};
@@ -90,15 +91,15 @@ impl Start {
         let work = async |session: &Session| Ok(ready(session, base, text).await?);
         let (found, mounts) = life::with(global, work).await?;
         if !attach {
-            run::start(global, &found, mounts, Stay::Left).await?;
+            stay::start(global, &found, mounts, Stay::Left).await?;
             output::tell(text);
             return Ok(());
         }
         if found.settings.tty && self.interactive {
             terminal::need()?;
         }
-        let stay = if self.interactive { Stay::Typing } else { Stay::Watching };
-        run::start(global, &found, mounts, stay).await
+        let how = if self.interactive { Stay::Typing } else { Stay::Watching };
+        stay::start(global, &found, mounts, how).await
     }
 }
 
