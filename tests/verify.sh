@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-packages=(docker-registry skopeo umoci openssl python3-venv)
+packages=(busybox-static docker-registry openssl python3-venv runc skopeo umoci)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
@@ -36,9 +36,9 @@ trap 'rm -f "$log"' EXIT
 cargo test --locked --workspace 2>&1 | tee "$log"
 for topology in daemon split; do
   echo "the scenarios again, $topology:"
-  VARVE_TOPOLOGY=$topology cargo test --locked --workspace --test pull --test plan --test images --test prune --test check --test why --test space \
-    --test login --test push --test search --test many --test archives --test hostile_archives --test import \
-    --test trees --test kill \
+  VARVE_TOPOLOGY=$topology cargo test --locked --workspace --test pull --test plan --test images --test prune \
+    --test check --test why --test space --test login --test push --test search --test many --test archives \
+    --test hostile_archives --test import --test trees --test kill --test run \
     --test real_registry --test readers 2>&1 | tee --append "$log"
 done
 if [ -n "${CI:-}" ] && grep 'SKIPPED:' "$log"; then

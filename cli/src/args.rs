@@ -9,9 +9,9 @@ use varve_core::Namespace;
 use varve_rpc::Address;
 
 use crate::commands::{
-    check, completion, content, daemon, df, gc, health, history, images, import, inspect, leases,
-    load, login, logout, mount, plan, prune, pull, push, rm, save, search, snapshots, system, tag,
-    unmount, version, why,
+    check, completion, container, content, daemon, df, gc, health, history, images, import,
+    inspect, leases, load, login, logout, mount, plan, prune, pull, push, rm, save, search,
+    snapshots, system, tag, unmount, version, why,
 };
 
 /// Pull container images, keep them, and stack them into root file systems.
@@ -96,6 +96,11 @@ pub struct SnapshotterArg {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    #[command(flatten)]
+    Containers(container::Alone),
+    Container(container::Container),
+    #[command(hide = true)]
+    Monitor(container::monitor::Monitor),
     Pull(pull::Pull),
     Push(push::Push),
     Plan(plan::Plan),

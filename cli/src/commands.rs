@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod completion;
+pub mod container;
 pub mod content;
 pub mod daemon;
 pub mod df;
@@ -68,7 +69,10 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         | Command::Version(_)
         | Command::Completion(_)
         | Command::Daemon(_)
-        | Command::Health(_) => Ok(()),
+        | Command::Health(_)
+        | Command::Container(_)
+        | Command::Containers(_)
+        | Command::Monitor(_) => Ok(()),
     }
 }
 

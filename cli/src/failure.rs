@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use varve_core::{Error, Kind};
 
+use crate::container::runtime::OWN;
+
 /// Why a command stopped before its end.
 #[derive(Debug)]
 pub enum Failure {
@@ -11,6 +13,10 @@ pub enum Failure {
     Error(Error),
     /// What is wrong is told on stdout already: nothing more is said, status 1.
     Told,
+    /// A container's program cannot be run, or not by us: the chain is printed, with that status.
+    Refused { error: Error, status: u8 },
+    /// A container's program has ended so: nothing is said, its status is ours.
+    Ended(u8),
     /// Whoever read our output went away: nothing is said, status 141 as if SIGPIPE had come.
     Pipe,
     /// A signal came: status 130.
@@ -28,12 +34,27 @@ impl From<Error> for Failure {
     }
 }
 
+/// The status of a container's program as our own.
+pub fn ended(status: u8) -> Result<()> {
+    if status == 0 { Ok(()) } else { Err(Failure::Ended(status)) }
+}
+
 impl Failure {
+    /// The same, told from a program's own failure by its status.
+    pub fn own(self) -> Self {
+        match self {
+            Self::Error(error) => Self::Refused { error, status: OWN },
+            other => other,
+        }
+    }
+
     /// What goes to stderr, if anything does.
     pub fn message(&self) -> Option<String> {
         match self {
-            Self::Error(error) => Some(format!("varve: {}", sentence(error))),
-            Self::Told | Self::Pipe => None,
+            Self::Error(error) | Self::Refused { error, .. } => {
+                Some(format!("varve: {}", sentence(error)))
+            }
+            Self::Told | Self::Pipe | Self::Ended(_) => None,
             Self::Interrupted { resumes: true } => Some(
                 "Interrupted: run the same command again to resume; what was downloaded is kept"
                     .into(),
@@ -45,6 +66,7 @@ impl Failure {
     pub fn status(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Error(_) | Self::Told => 1,
+            Self::Refused { status, .. } | Self::Ended(status) => *status,
             Self::Pipe => 141,
             Self::Interrupted { .. } => 130,
         })

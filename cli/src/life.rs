@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use varve_core::Error;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Global};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::{commands, log, progress};
@@ -35,6 +36,9 @@ pub fn run(cli: Cli) -> ExitCode {
 fn work(cli: Cli) -> Result<()> {
     varve_rpc::process::spare_memory();
     log::init(&cli.global.log)?;
+    if let Command::Monitor(monitor) = cli.command {
+        return Ok(monitor.run(&cli.global)?);
+    }
     let runtime = runtime()?;
     let result = runtime.block_on(live(cli));
     runtime.shutdown_timeout(LINGER);
@@ -61,15 +65,50 @@ async fn live(cli: Cli) -> Result<()> {
         Command::Completion(completion) => return completion.run(),
         Command::Daemon(daemon) => return daemon.run(&global).await,
         Command::Health(health) => return health.run(&global).await,
+        Command::Containers(command) => return Box::pin(command.run(&global)).await,
+        Command::Container(container) => return Box::pin(container.run(&global)).await,
         _ => {}
     }
-    let mut signals = Signals::listen()?;
     let resumes = matches!(command, Command::Pull(_));
-    let session = signals.unless(resumes, Session::open(&global)).await?;
-    let outcome = signals.unless(resumes, Box::pin(commands::run(&session, command))).await;
+    within(&global, resumes, async |session| commands::run(session, command).await).await
+}
+
+/// Does `work` with a session that is opened for it and closed after it. A signal ends it early.
+pub async fn with<T>(global: &Global, work: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
+    within(global, false, work).await
+}
+
+/// The same for work after which more is to be done than can wait for the store: where this process owns the root and
+/// others work in it, that is until they are done. It is let go of beside what comes next; the answered task ends
+/// when it has been.
+pub async fn before<T>(
+    global: &Global,
+    work: impl AsyncFnOnce(&Session) -> Result<T>,
+) -> Result<(T, JoinHandle<varve_core::Result<()>>)> {
+    let mut signals = Signals::listen()?;
+    let session = signals.unless(false, Session::open(global)).await?;
+    let outcome = signals.unless(false, Box::pin(work(&session))).await;
+    match outcome {
+        Ok(outcome) => Ok((outcome, tokio::spawn(session.close()))),
+        Err(failure) => {
+            signals.unless(false, session.close()).await?;
+            Err(failure)
+        }
+    }
+}
+
+async fn within<T>(
+    global: &Global,
+    resumes: bool,
+    work: impl AsyncFnOnce(&Session) -> Result<T>,
+) -> Result<T> {
+    let mut signals = Signals::listen()?;
+    let session = signals.unless(resumes, Session::open(global)).await?;
+    let outcome = signals.unless(resumes, Box::pin(work(&session))).await;
     // A second signal does not wait for the database either.
     let closed = signals.unless(resumes, session.close()).await;
-    outcome.and(closed)
+    let outcome = outcome?;
+    closed.map(|()| outcome)
 }
 
 /// What asks a command to stop.

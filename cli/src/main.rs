@@ -3,6 +3,7 @@
 mod archive;
 mod args;
 mod commands;
+mod container;
 mod failure;
 mod find;
 mod image;

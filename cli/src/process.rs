@@ -9,8 +9,13 @@ use varve_core::{Error, Result, boot_id};
 
 /// `boot/pid namespace/pid/start` of this process.
 pub fn identity() -> Result<String> {
-    let pid = std::process::id();
-    let start = start(pid).ok_or_else(|| Error::internal("/proc does not tell of this process"))?;
+    identity_of(std::process::id())
+}
+
+/// The same of another process that is seen from here.
+pub fn identity_of(pid: u32) -> Result<String> {
+    let start = start(pid)
+        .ok_or_else(|| Error::internal(format!("/proc does not tell of the process {pid}")))?;
     Ok(format!("{}/{}/{pid}/{start}", boot_id()?, pid_namespace()?))
 }
 
@@ -34,16 +39,32 @@ fn pid_namespace() -> Result<String> {
 }
 
 /// When a process began, in clock ticks since the boot: field 22 of its stat (proc(5)), counted from
-/// the end of the name, which may hold anything.
+/// the end of the name, which may hold anything. One that has ended and is not waited for by its parent
+/// (field 3) is as good as gone.
 fn start(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(19).map(str::to_owned)
+    let mut fields = after_name.split_whitespace();
+    let alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
+    alive.then(|| fields.nth(18).map(str::to_owned)).flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_gone_whether_it_was_waited_for_or_not() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let identity = identity_of(child.id());
+        let path = format!("/proc/{}/stat", child.id());
+        while !fs::read_to_string(&path).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert!(identity.is_err() || is_gone(&identity.unwrap()));
+        assert!(identity_of(child.id()).is_err());
+        child.wait().unwrap();
+    }
 
     #[test]
     fn this_process_is_here_and_one_that_had_its_number_before_is_gone() {

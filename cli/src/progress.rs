@@ -62,6 +62,11 @@ fn has_bars() -> bool {
     io::stdout().is_terminal() && !dumb
 }
 
+/// Lines on stderr, for a command whose stdout is another's.
+pub fn aside() -> Arc<dyn Progress> {
+    Arc::new(plain::Plain::new(warn))
+}
+
 /// Tells nobody.
 pub struct Silent;
 

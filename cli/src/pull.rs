@@ -7,7 +7,7 @@
 mod here;
 mod job;
 mod layers;
-mod lease;
+pub mod lease;
 mod plan;
 mod platforms;
 mod record;

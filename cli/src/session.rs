@@ -12,6 +12,7 @@ use varve_rpc::channel::{channel, greet};
 use varve_rpc::{Address, Host, Listener, Shutdown};
 
 use crate::args::Global;
+use crate::container::place::Base;
 use crate::output::Output;
 use crate::progress;
 use crate::root::{self, Candidate, Root};
@@ -35,6 +36,8 @@ pub struct Session {
     /// What tells this namespace of this store from others.
     pub store: String,
     hosts_dirs: Vec<PathBuf>,
+    /// Where the state of containers is kept.
+    pub base: Base,
     home: Option<Home>,
 }
 
@@ -56,8 +59,8 @@ impl Session {
         };
         let output = Output { format: global.format() };
         let (scope, store) = (Scope::of(global.namespace.clone()), store(global)?);
-        let hosts_dirs = global.hosts_dirs.clone();
-        Ok(Self { services, scope, output, store, hosts_dirs, home })
+        let (hosts_dirs, base) = (global.hosts_dirs.clone(), Base::of(global)?);
+        Ok(Self { services, scope, output, store, hosts_dirs, base, home })
     }
 
     /// A client of registries, for what this process itself does there.

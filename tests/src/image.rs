@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use varve_core::oci::Compression;
 use varve_core::{Descriptor, Digest, MediaType, Platform};
 
@@ -79,6 +79,18 @@ impl Content {
         platform: &Platform,
         tars: &[Vec<u8>],
     ) -> Descriptor {
+        self.image_with(family, packing, platform, tars, json!({"Cmd": ["/bin/sh"]}))
+    }
+
+    /// The same, with what containers of it run with.
+    pub fn image_with(
+        &mut self,
+        family: Family,
+        packing: Packing,
+        platform: &Platform,
+        tars: &[Vec<u8>],
+        run: Value,
+    ) -> Descriptor {
         let layer_type = match family {
             Family::Oci => MediaType::OciLayer(packing.compression()),
             Family::Docker => MediaType::DockerLayer(packing.compression()),
@@ -89,7 +101,7 @@ impl Content {
             Family::Oci => (MediaType::OciConfig, MediaType::OciManifest),
             Family::Docker => (MediaType::DockerConfig, MediaType::DockerManifest),
         };
-        let config = self.blob(config_type, config(platform, tars));
+        let config = self.blob(config_type, config(platform, tars, run));
         self.manifest(
             manifest_type.clone(),
             &json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config,
@@ -117,14 +129,14 @@ impl Content {
     }
 }
 
-fn config(platform: &Platform, tars: &[Vec<u8>]) -> Vec<u8> {
+fn config(platform: &Platform, tars: &[Vec<u8>], run: Value) -> Vec<u8> {
     let diff_ids: Vec<_> = tars.iter().map(|tar| Digest::of(tar)).collect();
     let history: Vec<_> = (1..=tars.len())
         .map(|n| json!({"created": "2024-01-02T03:04:05Z", "created_by": format!("layer {n}")}))
         .collect();
     let mut config = serde_json::to_value(platform).expect("a platform is printable");
     config["created"] = "2024-01-02T03:04:05Z".into();
-    config["config"] = json!({"Cmd": ["/bin/sh"]});
+    config["config"] = run;
     config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
     config["history"] = history.into();
     serde_json::to_vec(&config).expect("a JSON value is always printable")

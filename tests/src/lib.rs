@@ -2,9 +2,11 @@
 //! under test, and trees as lists that can be compared.
 
 pub mod bundle;
+pub mod busybox;
 pub mod cluster;
 pub mod command;
 pub mod compare;
+pub mod container;
 pub mod cutter;
 pub mod demo;
 pub mod fake;
@@ -14,4 +16,5 @@ pub mod odd;
 pub mod peers;
 pub mod registry;
 pub mod soak;
+pub mod terminal;
 pub mod tree;

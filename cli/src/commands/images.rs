@@ -47,7 +47,7 @@ impl Images {
             Some(Command::Rm(rm)) => rm.run(session).await,
             Some(Command::Prune(prune)) => prune.run(session).await,
             Some(Command::Tag(tag)) => tag.run(session).await,
-            Some(Command::Inspect(inspect)) => inspect.run(session).await,
+            Some(Command::Inspect(inspect)) => inspect.of_images().run(session).await,
             Some(Command::History(history)) => history.run(session).await,
             Some(Command::Save(save)) => save.run(session).await,
             Some(Command::Load(load)) => load.run(session).await,

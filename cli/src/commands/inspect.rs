@@ -1,12 +1,15 @@
-//! `varve inspect`: all there is to tell of images, in Docker's JSON.
+//! `varve inspect`: all there is to tell of images and containers, in Docker's JSON.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
+use varve_core::Kind::NotFound;
 use varve_core::images::Image as Named;
 use varve_core::labels::DISTRIBUTION_SOURCE;
 use varve_core::unpack::Layer;
 use varve_core::{Error, Reference, Result, ResultExt};
 
+use crate::commands;
+use crate::container;
 use crate::failure;
 use crate::find;
 use crate::image::Image;
@@ -17,29 +20,43 @@ use crate::survey::Trees;
 use crate::template::Template;
 use crate::usage::is_dangling;
 
-/// Tell all about images, as JSON
+/// Tell all about images, and about containers, as JSON
+///
+/// A container is looked for first, then an image, unless --type says which is meant.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  varve inspect alpine\n  \
-    varve inspect --format '{{json .Config.Env}}' alpine")]
+    varve inspect --format '{{json .Config.Env}}' alpine\n  \
+    varve inspect --type container web")]
 pub struct Inspect {
-    /// By name, by ID or the start of one, or by digest
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<String>,
+    /// By name, by ID or the start of one; images also by digest
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    /// Only one of the two
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    kind: Option<Kind>,
     /// A Go template, or json
     #[arg(long, short, value_name = "FORMAT")]
     format: Option<String>,
 }
 
+/// What a name can mean.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Container,
+    Image,
+}
+
 impl Inspect {
+    /// The same, of images alone.
+    pub fn of_images(self) -> Self {
+        Self { kind: Some(Kind::Image), ..self }
+    }
+
     pub async fn run(self, session: &Session) -> failure::Result<()> {
-        let template = match self.format.as_deref() {
-            None => None,
-            Some("json") => Some(Template::parse("{{json .}}")?),
-            Some(text) => Some(Template::parse(text)?),
-        };
+        let template = Template::asked(self.format.as_deref())?;
         let (mut found, mut failures) = (Vec::new(), Vec::new());
-        for text in &self.images {
-            match inspect(session, text).await {
+        for text in &self.names {
+            match self.one(session, text).await {
                 Ok(value) => found.push(value),
                 Err(error) => failures.push(error),
             }
@@ -50,9 +67,22 @@ impl Inspect {
         failures.iter().for_each(|error| progress::warn(&format!("varve: {}", error.chain())));
         Err(last.into())
     }
+
+    async fn one(&self, session: &Session, text: &str) -> Result<Value> {
+        if self.kind != Some(Kind::Image) {
+            match container::find::find(session, &session.base, text).await {
+                Ok(found) => return commands::container::inspect::tell(&found),
+                // Both are missing then; the image is what is asked for more often.
+                Err(error) if self.kind.is_none() && error.kind() == NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        inspect(session, text).await
+    }
 }
 
-fn shown(found: &[Value], template: Option<&Template>) -> Result<String> {
+/// Each as the template has it; without one a list of all, indented as Docker does.
+pub fn shown(found: &[Value], template: Option<&Template>) -> Result<String> {
     match template {
         Some(template) => found.iter().map(|value| Ok(template.render(value)? + "\n")).collect(),
         None => {

@@ -215,13 +215,30 @@ async fn tags(session: &Session, logins: &Logins, wish: &mut Wish) -> Result<Vec
     }
 }
 
+/// Pulls a name for a command that does more with it: what is told goes to stderr.
+pub async fn bring(
+    session: &Session,
+    reference: Reference,
+    platform: Option<Platform>,
+    plain_http: bool,
+    snapshotter: Snapshotter,
+) -> varve_core::Result<()> {
+    let logins = Logins::load().await?;
+    let remote = logins.remote(reference, plain_http).await?;
+    let snapshotter = Some(snapshotter);
+    let mut wish = Wish { remote, platform, one_of_several: false, snapshotter };
+    let pulled = one(session, &logins, &mut wish, progress::aside()).await?;
+    pulled.lines()[..2].iter().for_each(|line| progress::warn(line));
+    Ok(())
+}
+
 /// Pulls one name, with one login more each time that one is missed.
 async fn one(
     session: &Session,
     logins: &Logins,
     wish: &mut Wish,
     progress: Arc<dyn Progress>,
-) -> Result<Pulled> {
+) -> varve_core::Result<Pulled> {
     loop {
         match pull::pull(&session.services, &session.scope, wish, progress.clone()).await {
             Err(error) if logins.add(&mut wish.remote, &error).await? => {}

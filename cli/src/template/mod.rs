@@ -24,6 +24,12 @@ impl Template {
         Ok(Self(nodes.map_err(|error| error.context(format!("template {text:?}")))?))
     }
 
+    /// What `inspect --format` asks for, if anything: `json` stands for all of it in one line.
+    pub fn asked(format: Option<&str>) -> Result<Option<Self>> {
+        let text = format.map(|text| if text == "json" { "{{json .}}" } else { text });
+        text.map(Self::parse).transpose()
+    }
+
     /// The text for `data`. InvalidArgument where it asks for a field or a function that there is not.
     pub fn render(&self, data: &Value) -> Result<String> {
         eval::Evaluation::new(data).run(&self.0)

@@ -1,5 +1,5 @@
-//! The containers' trait: records of what runs or ran, which keep their snapshots alive. Varve
-//! stores them; to run them is somebody else's work.
+//! The containers' trait: records of what runs or ran, which keep their snapshots alive. A store
+//! keeps them; to run them is the work of whoever makes them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -57,22 +57,25 @@ pub async fn serve(listener: Listener, served: Served, shutdown: Shutdown) -> Re
 #[derive(Debug)]
 pub struct Host {
     guests: Guests,
+    /// Nobody is to be let in any more; and nobody is.
     closed: Shutdown,
-    _server: tokio_util::task::AbortOnDropHandle<()>,
+    shut: Shutdown,
+    server: tokio_util::task::AbortOnDropHandle<()>,
 }
 
 impl Host {
     /// Begins to serve. What it takes to do so is made when the first guest comes, which seldom happens.
     pub fn start(listener: Listener, served: Served) -> Self {
         let address = listener.address().clone();
-        let (guests, closed) = (Guests::new(), Shutdown::new());
+        let (guests, closed, shut) = (Guests::new(), Shutdown::new(), Shutdown::new());
         let (incoming, file) = listener.incoming(guests.clone());
-        let door = closed.clone();
+        let (door, last) = (closed.clone(), shut.clone());
         let server = tokio::spawn(async move {
             let door = async move {
                 door.started().await;
                 // Who comes from now on must find nobody.
                 drop(file);
+                last.start();
             };
             let mut incoming = Box::pin(incoming.take_until(Box::pin(door)));
             let Some(first) = incoming.next().await else { return };
@@ -81,7 +84,8 @@ impl Host {
                 tracing::warn!(%address, error = %error.chain(), "serving others");
             }
         });
-        Self { guests, closed, _server: tokio_util::task::AbortOnDropHandle::new(server) }
+        let server = tokio_util::task::AbortOnDropHandle::new(server);
+        Self { guests, closed, shut, server }
     }
 
     /// How many connections there are.
@@ -91,8 +95,15 @@ impl Host {
 
     /// Lets nobody in any more, and returns once the last guest has left.
     pub async fn leave(self) {
-        self.closed.start();
-        self.guests.gone().await;
+        let Self { guests, closed, shut, mut server } = self;
+        closed.start();
+        // The server has a thread of its own: until it has shut the door it may let one more in, who would be
+        // counted too late.
+        tokio::select! {
+            () = shut.started() => {}
+            _ = &mut server => {}
+        }
+        guests.gone().await;
     }
 }
 
