@@ -77,31 +77,39 @@ fn id_prefix(text: &str) -> Option<&str> {
     (!hex.is_empty() && hex.len() <= 64 && digits(hex)).then_some(hex)
 }
 
+/// An image that may be meant.
+struct Candidate {
+    id: Digest,
+    /// Its ID, or its target's digest: what begins as it was said.
+    meant: Digest,
+    named: Named,
+}
+
 /// The images whose ID, or whose target's digest, begins so.
 async fn by_id(session: &Session, all: Vec<Named>, text: &str, prefix: &str) -> Result<Vec<Named>> {
-    let mut found: Vec<(Digest, Named)> = Vec::new();
+    let mut found = Vec::new();
     let ids = survey::ids(session, &all).await?;
     for named in all {
         let target = named.target.digest;
-        let id = ids.get(&target).copied();
-        if id.is_some_and(|id| id.hex().starts_with(prefix)) || target.hex().starts_with(prefix) {
-            found.push((id.unwrap_or(target), named));
+        let id = ids.get(&target).copied().unwrap_or(target);
+        if let Some(meant) = [id, target].into_iter().find(|it| it.hex().starts_with(prefix)) {
+            found.push(Candidate { id, meant, named });
         }
     }
-    found.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.name.cmp(&other.name)));
-    if found.iter().any(|(id, _)| *id != found[0].0) {
-        return Err(ambiguous(text, &found));
+    found.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.named.name.cmp(&b.named.name)));
+    if found.iter().any(|candidate| candidate.id != found[0].id) {
+        return Err(ambiguous(text, found));
     }
-    Ok(found.into_iter().map(|(_, named)| named).collect())
+    Ok(found.into_iter().map(|candidate| candidate.named).collect())
 }
 
-/// Names the candidates, each ID with one of its names.
-fn ambiguous(text: &str, found: &[(Digest, Named)]) -> Error {
-    let mut each: Vec<_> = found.iter().collect();
-    each.dedup_by_key(|(id, _)| *id);
-    let name = |named: &Named| removal::familiar(&named.name);
-    let shown =
-        each.iter().take(LISTED).map(|(id, named)| format!("{} ({})", id.short(), name(named)));
+/// Names the candidates, each digest with one name of its image.
+fn ambiguous(text: &str, mut each: Vec<Candidate>) -> Error {
+    each.dedup_by_key(|candidate| candidate.id);
+    each.sort_by_key(|candidate| candidate.meant);
+    let shown = each.iter().take(LISTED).map(|Candidate { meant, named, .. }| {
+        format!("{} ({})", meant.short(), removal::familiar(&named.name))
+    });
     let shown = shown.collect::<Vec<_>>().join(", ");
     let more = match each.len().saturating_sub(LISTED) {
         0 => String::new(),
