@@ -91,6 +91,17 @@ impl Content {
         tars: &[Vec<u8>],
         run: Value,
     ) -> Descriptor {
+        self.image_of(family, packing, tars, &config(platform, tars, run))
+    }
+
+    /// The same with a config of the caller's own.
+    pub fn image_of(
+        &mut self,
+        family: Family,
+        packing: Packing,
+        tars: &[Vec<u8>],
+        config: &Value,
+    ) -> Descriptor {
         let layer_type = match family {
             Family::Oci => MediaType::OciLayer(packing.compression()),
             Family::Docker => MediaType::DockerLayer(packing.compression()),
@@ -101,7 +112,8 @@ impl Content {
             Family::Oci => (MediaType::OciConfig, MediaType::OciManifest),
             Family::Docker => (MediaType::DockerConfig, MediaType::DockerManifest),
         };
-        let config = self.blob(config_type, config(platform, tars, run));
+        let config = serde_json::to_vec(config).expect("a JSON value is always printable");
+        let config = self.blob(config_type, config);
         self.manifest(
             manifest_type.clone(),
             &json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config,
@@ -129,7 +141,8 @@ impl Content {
     }
 }
 
-fn config(platform: &Platform, tars: &[Vec<u8>], run: Value) -> Vec<u8> {
+/// A config of these layers, with what containers run with, and one step of history for each.
+pub fn config(platform: &Platform, tars: &[Vec<u8>], run: Value) -> Value {
     let diff_ids: Vec<_> = tars.iter().map(|tar| Digest::of(tar)).collect();
     let history: Vec<_> = (1..=tars.len())
         .map(|n| json!({"created": "2024-01-02T03:04:05Z", "created_by": format!("layer {n}")}))
@@ -139,7 +152,7 @@ fn config(platform: &Platform, tars: &[Vec<u8>], run: Value) -> Vec<u8> {
     config["config"] = run;
     config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
     config["history"] = history.into();
-    serde_json::to_vec(&config).expect("a JSON value is always printable")
+    config
 }
 
 /// `os/architecture`, and a variant where it is not empty.

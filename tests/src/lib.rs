@@ -15,6 +15,8 @@ pub mod layer;
 pub mod odd;
 pub mod peers;
 pub mod registry;
+pub mod sheet;
 pub mod soak;
 pub mod terminal;
+pub mod tour;
 pub mod tree;

@@ -29,15 +29,20 @@ pub struct Registry {
 impl Registry {
     /// Starts one that is open to all; gives up after ten seconds.
     pub fn start() -> Result<Self> {
-        Self::with(false)
+        Self::with(&free_address()?, false)
     }
 
-    /// The same, but only [`USER`] is let in, with [`PASSWORD`].
+    /// The same at `127.0.0.1:port`, which must be free.
+    pub fn at(address: &str) -> Result<Self> {
+        Self::with(address, false)
+    }
+
+    /// One on a free port, but only [`USER`] is let in, with [`PASSWORD`].
     pub fn guarded() -> Result<Self> {
-        Self::with(true)
+        Self::with(&free_address()?, true)
     }
 
-    fn with(guard: bool) -> Result<Self> {
+    fn with(address: &str, guard: bool) -> Result<Self> {
         let store = tempfile::tempdir()?;
         let passwords = store.path().join("htpasswd");
         std::fs::write(&passwords, HTPASSWD)?;
@@ -46,7 +51,7 @@ impl Registry {
             true => format!("auth:\n  htpasswd: {{realm: registry, path: {passwords}}}\n"),
             false => String::new(),
         };
-        let address = free_address()?;
+        let address = address.to_owned();
         let config = store.path().join("config.yml");
         let data = store.path().join("data");
         std::fs::write(
