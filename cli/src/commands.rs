@@ -15,6 +15,8 @@ pub mod leases;
 pub mod load;
 pub mod login;
 pub mod logout;
+#[cfg(any(test, feature = "man"))]
+pub mod man;
 pub mod mount;
 pub mod plan;
 pub mod prune;
@@ -69,6 +71,8 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         | Command::Completion(_)
         | Command::Daemon(_)
         | Command::Health(_) => Ok(()),
+        #[cfg(any(test, feature = "man"))]
+        Command::Man(_) => Ok(()),
     }
 }
 

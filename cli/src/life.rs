@@ -59,6 +59,8 @@ async fn live(cli: Cli) -> Result<()> {
         Command::Search(search) => return search.run(&global).await,
         Command::Version(version) => return version.run(&global).await,
         Command::Completion(completion) => return completion.run(),
+        #[cfg(any(test, feature = "man"))]
+        Command::Man(man) => return man.run(),
         Command::Daemon(daemon) => return daemon.run(&global).await,
         Command::Health(health) => return health.run(&global).await,
         _ => {}

@@ -23,7 +23,7 @@ use crate::usage::is_dangling;
     varve inspect --format '{{json .Config.Env}}' alpine")]
 pub struct Inspect {
     /// By name, by ID or the start of one, or by digest
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required = true, add = crate::complete::images())]
     images: Vec<String>,
     /// A Go template, or json
     #[arg(long, short, value_name = "FORMAT")]
