@@ -50,6 +50,10 @@ compose-test:
 systemd-test:
     tests/systemd-test.sh
 
+# write the manual pages to DIR
+man dir="target/man":
+    cargo run --quiet --locked --package varve --features man -- man {{dir}}
+
 # measure WHAT: pull (beside ctr, docker and podman, interleaved; root and the images), store, grpc
 bench what="pull":
     cargo build --release --locked --workspace --bins

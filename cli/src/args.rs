@@ -135,6 +135,8 @@ pub enum Command {
     Health(health::Health),
     Version(version::Version),
     Completion(completion::Completion),
+    #[cfg(any(test, feature = "man"))]
+    Man(crate::commands::man::Man),
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub mod leases;
 pub mod load;
 pub mod login;
 pub mod logout;
+#[cfg(any(test, feature = "man"))]
+pub mod man;
 pub mod mount;
 pub mod plan;
 pub mod prune;
@@ -73,6 +75,8 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         | Command::Container(_)
         | Command::Containers(_)
         | Command::Monitor(_) => Ok(()),
+        #[cfg(any(test, feature = "man"))]
+        Command::Man(_) => Ok(()),
     }
 }
 

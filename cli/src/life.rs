@@ -63,6 +63,8 @@ async fn live(cli: Cli) -> Result<()> {
         Command::Search(search) => return search.run(&global).await,
         Command::Version(version) => return version.run(&global).await,
         Command::Completion(completion) => return completion.run(),
+        #[cfg(any(test, feature = "man"))]
+        Command::Man(man) => return man.run(),
         Command::Daemon(daemon) => return daemon.run(&global).await,
         Command::Health(health) => return health.run(&global).await,
         Command::Containers(command) => return Box::pin(command.run(&global)).await,

@@ -3,6 +3,7 @@
 mod archive;
 mod args;
 mod commands;
+mod complete;
 mod container;
 mod failure;
 mod find;
@@ -38,6 +39,7 @@ use clap::error::ErrorKind;
 use args::Cli;
 
 fn main() -> ExitCode {
+    complete::answer();
     let cli = Cli::try_parse().unwrap_or_else(|error| match error.kind() {
         // Nothing was asked. Which of the two it is depends on what the environment sets.
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

@@ -34,7 +34,7 @@ use subject::{Depth, Subject};
     varve check --deep --repair && echo whole")]
 pub struct Check {
     /// By name, by ID or the start of one, or by digest [default: all]
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = crate::complete::images())]
     images: Vec<String>,
     /// Only this platform, which must be here
     #[arg(long, value_name = "PLATFORM")]

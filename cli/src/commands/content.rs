@@ -35,13 +35,13 @@ enum Command {
     /// Write a blob's bytes to stdout
     #[command(after_help = "Example:\n  varve content get sha256:... > blob")]
     Get {
-        #[arg(value_name = "DIGEST")]
+        #[arg(value_name = "DIGEST", add = crate::complete::blobs())]
         digest: Digest,
     },
     /// Show what is known of a blob
     #[command(after_help = "Example:\n  varve content info sha256:...")]
     Info {
-        #[arg(value_name = "DIGEST")]
+        #[arg(value_name = "DIGEST", add = crate::complete::blobs())]
         digest: Digest,
     },
     /// List the downloads that are not finished, under way or interrupted

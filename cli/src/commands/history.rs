@@ -29,7 +29,7 @@ const COMMAND: usize = 45;
 #[command(after_help = "Example:\n  varve history --no-trunc alpine")]
 pub struct History {
     /// By name, by ID or the start of one, or by digest
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = crate::complete::images())]
     image: String,
     /// Sizes and dates for people
     #[arg(long, short = 'H', default_value_t = true, action = ArgAction::Set)]

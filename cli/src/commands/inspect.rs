@@ -29,7 +29,7 @@ use crate::usage::is_dangling;
     varve inspect --type container web")]
 pub struct Inspect {
     /// By name, by ID or the start of one; images also by digest
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, add = crate::complete::images())]
     names: Vec<String>,
     /// Only one of the two
     #[arg(long = "type", value_enum, value_name = "TYPE")]

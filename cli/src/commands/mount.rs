@@ -24,7 +24,7 @@ use crate::unpack;
 #[command(after_help = "Example:\n  varve mount alpine /mnt\n  varve unmount /mnt")]
 pub struct Mount {
     /// The image, as it was pulled
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = crate::complete::images())]
     reference: Reference,
     /// The directory to mount it on
     #[arg(value_name = "DIR")]

@@ -19,7 +19,7 @@ use crate::session::Session;
     varve plan --platform linux/arm64 debian:stable --output json")]
 pub struct Plan {
     /// Its name, as for `varve pull`
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = crate::complete::images())]
     reference: Reference,
     /// The platform to pull for, such as linux/arm64 [default: this machine's]
     #[arg(long, value_name = "PLATFORM")]

@@ -28,7 +28,7 @@ use crate::{output, progress};
 pub struct Pull {
     /// Its name, as Docker reads it: alpine, host:5000/repository:tag, name@sha256:...; or an image that a tool has
     /// written: oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME]
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = crate::complete::images())]
     from: Origin,
     /// The platform to pull for, such as linux/arm64 or linux/arm/v7, or all; may be given again
     /// [default: this machine's]

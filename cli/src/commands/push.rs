@@ -26,6 +26,7 @@ use crate::session::Session;
 pub struct Push {
     /// Its name, which says where to: registry.example/repository:tag
     #[arg(value_name = "NAME[:TAG]", value_parser = Reference::parse_with_default)]
+    #[arg(add = crate::complete::images())]
     reference: (Reference, bool),
     /// Every tag of the repository that is here
     #[arg(long, short)]

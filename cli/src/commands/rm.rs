@@ -18,7 +18,7 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  varve image rm alpine:3.19\n  varve rmi 05455a08881e")]
 pub struct Rm {
     /// By name, by ID or the start of one, or by digest
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required = true, add = crate::complete::images())]
     images: Vec<String>,
     /// Take all names of an ID; take the last name of an image in use too, and leave the image
     #[arg(long, short)]

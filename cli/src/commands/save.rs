@@ -23,7 +23,7 @@ use crate::session::Session;
     varve save -o all.tar --all-platforms alpine")]
 pub struct Save {
     /// By name, by ID or the start of one, or by digest; one meant by its ID has no name in the archive
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required = true, add = crate::complete::images())]
     images: Vec<String>,
     /// The file to write, which is there once it is whole [default: standard output]
     // The same id as the global option, whose place it takes here, as Docker has it.

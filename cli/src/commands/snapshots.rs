@@ -42,13 +42,13 @@ enum Command {
     /// Show what is known of a snapshot
     #[command(after_help = "Example:\n  varve snapshots info sha256:...")]
     Info {
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = crate::complete::snapshots())]
         key: String,
     },
     /// Show how to mount an active snapshot or a view
     #[command(after_help = "Example:\n  varve snapshots mounts KEY")]
     Mounts {
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = crate::complete::snapshots())]
         key: String,
     },
     /// List what a snapshot changed of its parent
@@ -57,13 +57,13 @@ enum Command {
     /// its own attributes or times are.
     #[command(after_help = "Example:\n  varve snapshots diff KEY")]
     Diff {
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = crate::complete::snapshots())]
         key: String,
     },
     /// Write what a snapshot changed of its parent to stdout, as a layer
     #[command(after_help = "Example:\n  varve snapshots layer KEY > layer.tar.gz")]
     Layer {
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "KEY", add = crate::complete::snapshots())]
         key: String,
         /// The layer's media type, which says how it is compressed
         #[arg(long, value_name = "TYPE")]

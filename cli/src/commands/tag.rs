@@ -15,7 +15,7 @@ use crate::session::Session;
 #[command(after_help = "Example:\n  varve tag alpine registry.example/base/alpine:3")]
 pub struct Tag {
     /// By name, by ID or the start of one, or by digest
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = crate::complete::images())]
     source: String,
     /// The new name; its tag is `latest` where it has none
     #[arg(value_name = "NAME")]

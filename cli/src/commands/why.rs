@@ -23,7 +23,7 @@ const SHOWN: usize = 10;
     varve why sha256:b3bc74053c32300875e8b6753e9f1354a50c81dd9bef9571b4090bdad422e60b --output json")]
 pub struct Why {
     /// A digest, a snapshot's key or an image's ID, or the start of one; or an image's name
-    #[arg(value_name = "DIGEST|SNAPSHOT|IMAGE")]
+    #[arg(value_name = "DIGEST|SNAPSHOT|IMAGE", add = crate::complete::kept())]
     what: String,
 }
 

@@ -36,7 +36,8 @@ impl Examiner {
 
     /// The image with these names. An error only where nothing can be said of it.
     pub async fn examine(&self, names: Vec<Named>) -> Result<Subject> {
-        let mut subject = Subject::new(self.by_which_it_came(names));
+        let came = names.iter().position(|named| self.was_pulled(named));
+        let mut subject = Subject::new(names[came.unwrap_or(0)].clone(), came.is_some());
         let target = subject.named.target.clone();
         let manifests = match target.media_type.is_manifest() {
             true => vec![target],
@@ -48,14 +49,12 @@ impl Examiner {
         Ok(subject)
     }
 
-    /// The name that it can be pulled by: one of the registry that it came from, if there is one.
-    fn by_which_it_came(&self, names: Vec<Named>) -> Named {
-        let came = |named: &&Named| {
-            let Ok(reference) = named.name.parse::<Reference>() else { return false };
-            let source = format!("{DISTRIBUTION_SOURCE}{}", reference.domain());
-            self.inventory.labels(&named.target.digest).any(|(key, _)| *key == source)
-        };
-        names.iter().find(came).unwrap_or(&names[0]).clone()
+    /// Whether a registry that the name is of is one that it came from. What has lost its target may have.
+    fn was_pulled(&self, named: &Named) -> bool {
+        let Ok(reference) = named.name.parse::<Reference>() else { return false };
+        let source = format!("{DISTRIBUTION_SOURCE}{}", reference.domain());
+        let target = &named.target.digest;
+        !self.inventory.has(target) || self.inventory.labels(target).any(|(key, _)| *key == source)
     }
 
     /// The manifests that must be here.

@@ -25,6 +25,8 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Subject {
     pub named: Named,
+    /// By that name, from a registry.
+    pub was_pulled: bool,
     pub wanted: Vec<Wanted>,
     /// Snapshotter and key of each layer that is unpacked.
     pub snapshots: Vec<(String, String)>,
@@ -43,9 +45,15 @@ pub struct Depth {
 }
 
 impl Subject {
-    pub fn new(named: Named) -> Self {
-        let (wanted, snapshots) = (Vec::new(), Vec::new());
-        Self { named, wanted, snapshots, problems: Vec::new(), doubts: Vec::new() }
+    pub fn new(named: Named, was_pulled: bool) -> Self {
+        Self {
+            named,
+            was_pulled,
+            wanted: Vec::new(),
+            snapshots: Vec::new(),
+            problems: Vec::new(),
+            doubts: Vec::new(),
+        }
     }
 
     /// As Docker shows it; the start of its digest where it has no name.
@@ -76,7 +84,11 @@ impl Subject {
         let other = platform.filter(|platform| Platform::host().rank(platform).is_none());
         let platform = other.map(|it| format!(" --platform {it}")).unwrap_or_default();
         let snapshotter = snapshotter.map(|it| format!(" --snapshotter {it}")).unwrap_or_default();
-        format!("pull it again: `varve pull{platform}{snapshotter} {}`", self.name())
+        let pull = format!("`varve pull{platform}{snapshotter} {}`", self.name());
+        match self.was_pulled {
+            true => format!("pull it again: {pull}"),
+            false => "it came from no registry: load or import it again".into(),
+        }
     }
 
     /// All that is wrong. A blob that several platforms have is told of once.
@@ -114,7 +126,7 @@ mod tests {
 
     fn subject(name: &str) -> Subject {
         let target = Descriptor::new(MediaType::OciManifest, Digest::of(b"m"), 1);
-        Subject::new(Named::new(name, target))
+        Subject::new(Named::new(name, target), true)
     }
 
     #[test]
@@ -149,6 +161,8 @@ mod tests {
             said,
             "pull it again: `varve pull --platform linux/s390x --snapshotter native h:5000/a:1`"
         );
+        let loaded = Subject { was_pulled: false, ..named };
+        assert!(loaded.pull(None, None).ends_with("load or import it again"));
         let dangling = subject(&varve_core::images::dangling(&Digest::of(b"m")));
         let said = dangling.pull(None, None);
         assert!(said.contains(&format!("`varve rmi {}`", Digest::of(b"m").short())), "{said}");

@@ -34,7 +34,7 @@ const HEADERS: &[(&str, &str)] = &[
     varve images ls --filter label=stage=test --format '{{.ID}}'")]
 pub struct Ls {
     /// Only images of this repository, or of this name
-    #[arg(value_name = "REPOSITORY[:TAG]")]
+    #[arg(value_name = "REPOSITORY[:TAG]", add = crate::complete::images())]
     repository: Option<String>,
     /// Only IDs
     #[arg(long, short)]
