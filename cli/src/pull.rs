@@ -46,15 +46,20 @@ pub struct Wish {
     pub snapshotter: Option<Snapshotter>,
 }
 
-/// Pulls, telling `progress` of each step.
+/// What the name points to now.
+pub async fn resolve(services: &Services, remote: &Remote) -> Result<Descriptor> {
+    services.resolver.resolve(remote).await.map_err(about(|| remote.reference.to_string()))
+}
+
+/// Pulls what the name was found to point to, telling `progress` of each step.
 pub async fn pull(
     services: &Services,
     scope: &Scope,
     wish: &Wish,
+    target: Descriptor,
     progress: Arc<dyn Progress>,
 ) -> Result<Pulled> {
     let name = wish.remote.reference.to_string();
-    let target = services.resolver.resolve(&wish.remote).await.map_err(about(|| name.clone()))?;
     progress.say(&report::header(wish));
     if let Some(image) = here::find(services, scope, wish, &target).await? {
         check_wish(wish, &image)?;

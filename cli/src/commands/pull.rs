@@ -1,9 +1,12 @@
 //! `varve pull`.
 
+mod ask;
+
 use std::sync::Arc;
 
 use clap::Args;
-use varve_core::{Error, Platform, Reference};
+use varve_core::remotes::Remote;
+use varve_core::{Descriptor, Error, Reference};
 
 use crate::args::SnapshotterArg;
 use crate::failure::Result;
@@ -13,6 +16,8 @@ use crate::pull::{self, Archive, Logins, Origin, Pulled, Wanted, Wish};
 use crate::services::Snapshotter;
 use crate::session::Session;
 use crate::{output, progress};
+
+pub use ask::bring;
 
 /// Download an image and unpack it
 ///
@@ -52,19 +57,19 @@ pub struct Pull {
 
 impl Pull {
     pub async fn run(self, session: &Session) -> Result<()> {
-        let snapshotter = match self.no_unpack {
-            true => None,
-            false => {
-                let name = self.snapshotter.snapshotter.as_deref();
-                Some(session.services.snapshotter(name).await?)
-            }
-        };
         match self.from.clone() {
-            Origin::Registry(name, defaulted) => {
-                self.registry(session, name, defaulted, snapshotter).await
-            }
-            Origin::Archive(archive) => self.archive(session, &archive, snapshotter).await,
+            Origin::Registry(name, defaulted) => self.registry(session, name, defaulted).await,
+            Origin::Archive(archive) => self.archive(session, &archive).await,
         }
+    }
+
+    /// Where it is unpacked, if it is.
+    async fn unpacked_in(&self, session: &Session) -> varve_core::Result<Option<Snapshotter>> {
+        if self.no_unpack {
+            return Ok(None);
+        }
+        let name = self.snapshotter.snapshotter.as_deref();
+        session.services.snapshotter(name).await.map(Some)
     }
 
     async fn registry(
@@ -72,7 +77,6 @@ impl Pull {
         session: &Session,
         reference: Reference,
         defaulted: bool,
-        snapshotter: Option<Snapshotter>,
     ) -> Result<()> {
         let silent = self.quiet || session.output.is_json();
         let progress = progress::open(silent);
@@ -80,12 +84,17 @@ impl Pull {
             progress.say("Using default tag: latest");
         }
         let logins = Logins::load().await?;
-        let remote = logins.remote(reference, self.plain_http).await?;
-        let mut wish = Wish { remote, platform: None, one_of_several: false, snapshotter };
+        let mut remote = logins.remote(reference, self.plain_http).await?;
         if self.all_tags {
-            return self.tags(session, &logins, wish, defaulted).await;
+            return self.tags(session, &logins, remote, defaulted).await;
         }
-        let mut all = self.platforms(session, &logins, &mut wish, progress).await?;
+        // The snapshotter's database is opened while the registry answers.
+        let (target, snapshotter) = tokio::try_join!(
+            ask::resolve(session, &logins, &mut remote),
+            self.unpacked_in(session)
+        )?;
+        let mut wish = Wish { remote, platform: None, one_of_several: false, snapshotter };
+        let mut all = self.platforms(session, &logins, &mut wish, &target, progress).await?;
         match all.len() {
             1 => report(&all.remove(0), self.quiet, session),
             _ => report_all(&all, self.quiet, session),
@@ -93,16 +102,12 @@ impl Pull {
     }
 
     /// The same from a file or a directory.
-    async fn archive(
-        self,
-        session: &Session,
-        archive: &Archive,
-        snapshotter: Option<Snapshotter>,
-    ) -> Result<()> {
+    async fn archive(self, session: &Session, archive: &Archive) -> Result<()> {
         if self.all_tags {
             let message = "--all-tags goes with a repository, and no archive or directory";
             return Err(Error::invalid(message).into());
         }
+        let snapshotter = self.unpacked_in(session).await?;
         let mut loaded = Vec::new();
         for platforms in self.platforms_of_archive() {
             let wish = load::Wish {
@@ -137,9 +142,11 @@ impl Pull {
         session: &Session,
         logins: &Logins,
         wish: &mut Wish,
+        target: &Descriptor,
         progress: Arc<dyn Progress>,
     ) -> Result<Vec<Pulled>> {
-        let platforms = self.wanted(session, logins, wish).await?;
+        let platforms =
+            ask::platforms(session, logins, &mut wish.remote, target, &self.platform).await?;
         wish.one_of_several = platforms.len() > 1;
         let mut all = Vec::with_capacity(platforms.len());
         for (n, platform) in platforms.into_iter().enumerate() {
@@ -149,24 +156,9 @@ impl Pull {
                 _ => progress::open(self.quiet || session.output.is_json()),
             };
             wish.platform = platform;
-            all.push(one(session, logins, wish, progress).await?);
+            all.push(ask::one(session, logins, wish, target, progress).await?);
         }
         Ok(all)
-    }
-
-    async fn wanted(
-        &self,
-        session: &Session,
-        logins: &Logins,
-        wish: &mut Wish,
-    ) -> Result<Vec<Option<Platform>>> {
-        let (services, scope) = (&session.services, &session.scope);
-        loop {
-            match pull::wanted(services, scope, &wish.remote, &self.platform).await {
-                Err(error) if logins.add(&mut wish.remote, &error).await? => {}
-                wanted => return Ok(wanted?),
-            }
-        }
     }
 
     /// Each tag as Docker prints it: a block with its digest, and one status for all.
@@ -174,20 +166,25 @@ impl Pull {
         &self,
         session: &Session,
         logins: &Logins,
-        mut wish: Wish,
+        mut remote: Remote,
         defaulted: bool,
     ) -> Result<()> {
-        let named = wish.remote.reference.clone();
+        let named = remote.reference.clone();
         if named.digest().is_some() || !defaulted {
             let message =
                 format!("{named}: --all-tags goes with a repository, and no tag or digest");
             return Err(Error::invalid(message).into());
         }
+        let (tags, snapshotter) =
+            tokio::try_join!(ask::tags(session, logins, &mut remote), self.unpacked_in(session))?;
+        let mut wish = Wish { remote, platform: None, one_of_several: false, snapshotter };
         let mut all = Vec::new();
-        for tag in tags(session, logins, &mut wish).await? {
+        for tag in tags {
             wish.remote.reference = named.with_tag(&tag)?;
+            let target = ask::resolve(session, logins, &mut wish.remote).await?;
             let progress = progress::open(self.quiet || session.output.is_json());
-            let pulled = self.platforms(session, logins, &mut wish, progress.clone()).await?;
+            let pulled =
+                self.platforms(session, logins, &mut wish, &target, progress.clone()).await?;
             if let Some(pulled) = pulled.first() {
                 progress.say(&format!("Digest: {}", pulled.digest));
             }
@@ -202,52 +199,6 @@ impl Pull {
             }
         };
         session.output.lines(&lines, &all)
-    }
-}
-
-/// The repository's tags.
-async fn tags(session: &Session, logins: &Logins, wish: &mut Wish) -> Result<Vec<String>> {
-    loop {
-        match session.services.resolver.tags(&wish.remote).await {
-            Err(error) if logins.add(&mut wish.remote, &error).await? => {}
-            tags => return Ok(tags?),
-        }
-    }
-}
-
-/// Pulls a name for a command that does more with it: what is told goes to stderr.
-pub async fn bring(
-    session: &Session,
-    reference: Reference,
-    platform: Option<Platform>,
-    plain_http: bool,
-    snapshotter: Snapshotter,
-) -> varve_core::Result<()> {
-    let logins = Logins::load().await?;
-    let remote = logins.remote(reference, plain_http).await?;
-    let snapshotter = Some(snapshotter);
-    let mut wish = Wish { remote, platform, one_of_several: false, snapshotter };
-    let pulled = one(session, &logins, &mut wish, progress::aside()).await?;
-    pulled.lines()[..2].iter().for_each(|line| progress::warn(line));
-    Ok(())
-}
-
-/// Pulls one name, with one login more each time that one is missed.
-async fn one(
-    session: &Session,
-    logins: &Logins,
-    wish: &mut Wish,
-    progress: Arc<dyn Progress>,
-) -> varve_core::Result<Pulled> {
-    loop {
-        match pull::pull(&session.services, &session.scope, wish, progress.clone()).await {
-            Err(error) if logins.add(&mut wish.remote, &error).await? => {}
-            pulled => {
-                let pulled = pulled?;
-                pulled.notices().iter().for_each(|notice| progress::warn(notice));
-                return Ok(pulled);
-            }
-        }
     }
 }
 

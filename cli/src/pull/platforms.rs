@@ -34,13 +34,14 @@ pub async fn wanted(
     services: &Services,
     scope: &Scope,
     remote: &Remote,
+    target: &Descriptor,
     asked: &[Wanted],
 ) -> Result<Vec<Option<Platform>>> {
     let mut platforms = Vec::new();
     for one in asked {
         match one {
             Wanted::One(platform) => platforms.push(platform.clone()),
-            Wanted::All => platforms.extend(all(services, scope, remote).await?),
+            Wanted::All => platforms.extend(all(services, scope, remote, target).await?),
         }
     }
     let mut each: Vec<Option<Platform>> = Vec::new();
@@ -53,13 +54,17 @@ pub async fn wanted(
 }
 
 /// Brings the index, and looks what it has.
-async fn all(services: &Services, scope: &Scope, remote: &Remote) -> Result<Vec<Platform>> {
+async fn all(
+    services: &Services,
+    scope: &Scope,
+    remote: &Remote,
+    target: &Descriptor,
+) -> Result<Vec<Platform>> {
     let name = remote.reference.to_string();
-    let target = services.resolver.resolve(remote).await.map_err(about(|| name.clone()))?;
     let lease = Lease::take(services, scope, &name).await?;
     let leased = lease.scope(scope);
     let documents = Documents { services, scope: &leased, source: Source::Brought(remote) };
-    let indexes = documents.indexes(&target, &Platform::host()).await;
+    let indexes = documents.indexes(target, &Platform::host()).await;
     // The pulls that follow bring it again, under leases of their own, if it is gone by then.
     lease.release().await?;
     let indexes = indexes.map_err(about(|| name.clone()))?;
