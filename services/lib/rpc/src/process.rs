@@ -49,16 +49,17 @@ where
 /// Tells the C library's allocator to give memory back.
 ///
 /// By default each thread that allocates may open an arena of its own, and a buffer of a pipeline that was
-/// freed once raises what the next ones are kept for: what was needed for a moment stays. Two arenas are
-/// enough for what is allocated here, and a large buffer is returned to the kernel when it is freed.
+/// freed once raises what the next ones are kept for: what was needed for a moment stays. One arena is
+/// enough for what is allocated here, and a large buffer (a zstd window) is returned to the kernel when it is
+/// freed. A batch of bytes on their way (256 KiB) is not: the next one would fault in each of its pages anew.
 pub fn spare_memory() {
     #[cfg(target_env = "gnu")]
     #[expect(unsafe_code, reason = "the C library has no other way to be told")]
     // SAFETY: mallopt takes a number of a parameter and its value, and no pointer.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 2);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 192 << 10);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 320 << 10);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 512 << 10);
     }
 }
 

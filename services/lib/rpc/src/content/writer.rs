@@ -122,7 +122,7 @@ impl Stream {
             self.answer().await?;
         }
         let request = match &mut self.passing {
-            Some(passing) if len > SHORT => pass(passing, request).await?,
+            Some(passing) if len > SHORT => pass(passing, request)?,
             _ => travelling(request),
         };
         if self.requests.send(request).await.is_err() {
@@ -169,8 +169,8 @@ fn travelling(write: Request) -> WriteRequest {
 }
 
 /// A message whose data goes another way.
-async fn pass(passing: &mut Passing, mut write: Request) -> Result<WriteRequest> {
-    let passed = passing.put(std::mem::take(&mut write.data)).await?;
+fn pass(passing: &mut Passing, mut write: Request) -> Result<WriteRequest> {
+    let passed = passing.put(&std::mem::take(&mut write.data))?;
     Ok(WriteRequest { write: Some(write), passed: Some(passed) })
 }
 
