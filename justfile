@@ -54,7 +54,7 @@ systemd-test:
 man dir="target/man":
     cargo run --quiet --locked --package varve --features man -- man {{dir}}
 
-# measure WHAT: pull (beside ctr, docker and podman, interleaved; root and the images), store, grpc
+# measure WHAT: pull (beside ctr, docker and podman, interleaved; root and the images), store, grpc, many (images)
 bench what="pull":
     cargo build --release --locked --workspace --bins
     just bench-{{what}}
@@ -71,6 +71,10 @@ bench-store:
 [private]
 bench-grpc:
     cargo run --release --locked --package varve-content-store --example bulk
+
+[private]
+bench-many:
+    VARVE_BINARY=$PWD/target/release/varve cargo run --release --locked --package varve-tests --bin many
 
 # all that CI does
 ci:

@@ -8,6 +8,7 @@
 
 pub mod attach;
 pub mod below;
+pub mod commit;
 pub mod create;
 pub mod find;
 pub mod image_config;

@@ -2,6 +2,7 @@
 
 mod archive;
 mod args;
+mod changes;
 mod commands;
 mod complete;
 mod container;
@@ -12,6 +13,7 @@ mod import;
 mod life;
 mod load;
 mod log;
+mod making;
 mod mounts;
 mod output;
 mod process;

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod fake;
 pub mod image;
 pub mod layer;
+pub mod many;
 pub mod odd;
 pub mod peers;
 pub mod registry;

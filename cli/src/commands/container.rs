@@ -3,6 +3,9 @@
 //! Each opens the store for as long as it needs it and no longer: a program that runs for a week keeps nobody from
 //! owning the root.
 
+pub mod attach;
+pub mod commit;
+pub mod diff;
 mod each;
 mod env;
 pub mod exec;
@@ -48,6 +51,9 @@ enum Command {
     Logs(logs::Logs),
     Wait(wait::Wait),
     Exec(exec::Exec),
+    Attach(attach::Attach),
+    Commit(commit::Commit),
+    Diff(diff::Diff),
     Inspect(inspect::Inspect),
 }
 
@@ -64,6 +70,9 @@ pub enum Alone {
     Logs(logs::Logs),
     Wait(wait::Wait),
     Exec(exec::Exec),
+    Attach(attach::Attach),
+    Commit(commit::Commit),
+    Diff(diff::Diff),
 }
 
 impl Alone {
@@ -79,6 +88,9 @@ impl Alone {
             Self::Logs(logs) => Command::Logs(logs),
             Self::Wait(wait) => Command::Wait(wait),
             Self::Exec(exec) => Command::Exec(exec),
+            Self::Attach(attach) => Command::Attach(attach),
+            Self::Commit(commit) => Command::Commit(commit),
+            Self::Diff(diff) => Command::Diff(diff),
         };
         command.run(global).await
     }
@@ -104,6 +116,9 @@ impl Command {
             Self::Logs(logs) => logs.run(global).await,
             Self::Wait(wait) => wait.run(global).await,
             Self::Exec(exec) => exec.run(global).await,
+            Self::Attach(attach) => attach.run(global).await,
+            Self::Commit(commit) => commit.run(global).await,
+            Self::Diff(diff) => diff.run(global).await,
             Self::Inspect(inspect) => inspect.run(global).await,
         }
     }

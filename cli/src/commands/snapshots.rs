@@ -1,6 +1,6 @@
 //! `varve snapshots`: the stacks of trees.
 
-mod diff;
+pub mod diff;
 mod layer;
 mod tree;
 
@@ -81,7 +81,7 @@ impl Snapshots {
             Command::Tree => tree::show(session, &snapshotter).await,
             Command::Info { key } => info(session, &snapshotter, &key).await,
             Command::Mounts { key } => mounts(session, &snapshotter, &key).await,
-            Command::Diff { key } => diff::show(session, &snapshotter, &key).await,
+            Command::Diff { key } => diff::show(session, &snapshotter, &key, |_| true).await,
             Command::Layer { key, media_type } => {
                 let layer = NewLayer { media_type: media_type.into(), ..NewLayer::default() };
                 layer::write(session, &snapshotter, &key, layer).await

@@ -1,5 +1,7 @@
 //! Staying with a program: its output comes here, what is typed and the signals that come here go there.
 
+mod keys;
+
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -17,6 +19,9 @@ use super::wire::{Frame, Started, Stream};
 use crate::failure;
 use crate::output;
 use crate::process;
+use keys::Watch;
+
+pub use keys::Keys;
 
 /// What is passed on. A window that changes is a message, and only with a terminal; a program that is stopped
 /// (TSTP) is this one.
@@ -49,6 +54,22 @@ impl Signals {
         }
         Ok(Self(all))
     }
+
+    /// None: whoever goes another way with them needs no hearing.
+    pub fn none() -> Self {
+        Self(mpsc::channel(1).1)
+    }
+}
+
+/// Why nobody stays any longer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The program ended with that status.
+    Ended(u8),
+    /// A person typed the keys that leave it.
+    Detached,
+    /// A person asked it to stop so often that nothing but leaving helps.
+    GivenUp,
 }
 
 /// The program, seen from here.
@@ -61,18 +82,21 @@ struct Program {
     asked: u32,
 }
 
-/// Stays until the program has ended, and answers its exit status; `None` where a person gave up waiting.
+/// Stays until the program has ended, or a person leaves it.
 pub async fn attach(
     stream: UnixStream,
     started: &Started,
     settings: &Settings,
     mut signals: Signals,
-) -> failure::Result<Option<u8>> {
+    keys: &Keys,
+) -> failure::Result<Outcome> {
     let failed = |error| Error::io("the monitor's socket", error);
     let raw = (settings.tty && settings.open_stdin).then(Raw::enter).transpose()?;
     let to = Arc::new(Mutex::new(stream.try_clone().map_err(failed)?));
+    let (leave, mut left) = mpsc::channel(1);
     if settings.open_stdin {
-        type_in(to.clone())?;
+        let watch = raw.is_some().then(|| Watch::new(keys.clone()));
+        type_in(to.clone(), watch, leave.clone())?;
     }
     let process = open(started);
     let mut program = Program { to: messages(to)?, process, closed: [false; 2], asked: 0 };
@@ -83,7 +107,7 @@ pub async fn attach(
                 Some(Frame::Output(stream, bytes)) => program.print(stream, &bytes),
                 Some(Frame::Ended(status)) => {
                     drop(raw);
-                    return Ok(Some(status));
+                    return Ok(Outcome::Ended(status));
                 }
                 Some(_) => {}
                 None => {
@@ -94,8 +118,12 @@ pub async fn attach(
             },
             Some(signal) = signals.0.recv() => {
                 if !program.pass_on(signal, settings.tty) {
-                    return Ok(None);
+                    return Ok(Outcome::GivenUp);
                 }
+            }
+            Some(()) = left.recv() => {
+                drop(raw);
+                return Ok(Outcome::Detached);
             }
         }
     }
@@ -156,14 +184,26 @@ fn messages(to: Arc<Mutex<UnixStream>>) -> Result<std_mpsc::Sender<Frame>> {
     Ok(sender)
 }
 
-/// Sends what is typed, in a thread that ends with this process: nothing else wakes a read.
-fn type_in(to: Arc<Mutex<UnixStream>>) -> Result<()> {
+/// Sends what is typed, in a thread that ends with this process: nothing else wakes a read. The keys that `watch`
+/// looks for are no input.
+fn type_in(
+    to: Arc<Mutex<UnixStream>>,
+    mut watch: Option<Watch>,
+    leave: mpsc::Sender<()>,
+) -> Result<()> {
     let typing = move || {
         let mut chunk = vec![0; CHUNK];
         loop {
             let read = io::stdin().lock().read(&mut chunk);
             let frame = match read {
-                Ok(length @ 1..) => Frame::Input(chunk[..length].to_vec()),
+                Ok(length @ 1..) => match watch.as_mut().map(|it| it.take(&chunk[..length])) {
+                    Some((_, true)) => {
+                        let _ = leave.blocking_send(());
+                        return;
+                    }
+                    Some((typed, false)) => Frame::Input(typed),
+                    None => Frame::Input(chunk[..length].to_vec()),
+                },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 _ => Frame::InputEnd,
             };

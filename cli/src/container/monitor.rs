@@ -35,7 +35,7 @@ use ends::Ends;
 use outlet::Outlet;
 use waiters::Waiters;
 
-pub use bundle::{hostname, working_dir};
+pub use bundle::{DIRS, hostname, working_dir};
 
 /// How long after the program's end its last output may take to come.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -131,22 +131,23 @@ fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<
     let place = &job.place;
     ending::clear(place, runtime)?;
     bundle::make(&job)?;
-    let outlet = Arc::new(Outlet::open(&place.log(), &client)?);
+    let outlet = Arc::new(Outlet::open(&place.log())?);
     let ends = Ends::make(&job, runtime)?;
     let pid = Pid::from_raw(ends.pid.cast_signed())
         .ok_or_else(|| Error::internal(format!("the runtime's process is {}", ends.pid)))?;
     let state = State::new(ends.pid)?;
-    let waiters = Waiters::listen(&place.dir())?;
+    let waiters = Waiters::listen(&place.dir(), &ends.inner, &outlet)?;
     state.save(place)?;
     runtime.start(place).map_err(Refusal::by_runtime)?;
     let started = Started { pid: ends.pid, identity: state.program.clone() };
     let started = serde_json::to_vec(&started).unwrap_or_default();
     // Whoever has gone need not be told.
     let _ = Frame::Started(started).write(&mut &client);
+    // A terminal, and what was made to be left alone, can be typed to by others later.
+    ends.inner.listen(&client, &outlet, job.detached || job.settings.tty)?;
     // Output comes after that message: until then it waits in its pipe.
     let pumps = ends.outputs.into_iter().map(|(stream, file)| outlet.pump(stream, file));
     let pumps = pumps.collect::<Result<Vec<_>>>()?;
-    ends.inner.listen(&client, &outlet, job.detached)?;
     let runtime = runtime.clone();
     Ok(Running { job, runtime, client, pumps, waiters, state, pid, lock })
 }

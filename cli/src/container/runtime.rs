@@ -33,6 +33,22 @@ pub struct Io {
     pub console: Option<PathBuf>,
 }
 
+/// A container that stands still. It goes on when this is dropped, which blocks.
+pub struct Paused {
+    runtime: Runtime,
+    place: Place,
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let mut command = self.runtime.command();
+        command.arg("resume").arg(self.place.id());
+        if let Err(error) = self.runtime.told(command, &self.place) {
+            tracing::error!("not resumed: {}", error.chain());
+        }
+    }
+}
+
 impl Runtime {
     /// The one that is asked for, by name or path; else the first there is.
     pub fn find(asked: Option<&str>, base: &Base) -> Result<Self> {
@@ -77,6 +93,19 @@ impl Runtime {
     pub fn kill(&self, place: &Place, signal: i32) -> Result<()> {
         let mut command = self.command();
         command.arg("kill").arg(place.id()).arg(signal.to_string());
+        self.told(command, place)
+    }
+
+    /// Has all of the container stand still until the answer is dropped. Blocks.
+    pub fn pause(&self, place: &Place) -> Result<Paused> {
+        let mut command = self.command();
+        command.arg("pause").arg(place.id());
+        self.told(command, place)?;
+        Ok(Paused { runtime: self.clone(), place: place.clone() })
+    }
+
+    /// Runs a command that says on its error output why it fails.
+    fn told(&self, mut command: Command, place: &Place) -> Result<()> {
         let output = command.stdin(Stdio::null()).output().map_err(|error| self.failed(error))?;
         if output.status.success() {
             return Ok(());

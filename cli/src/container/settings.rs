@@ -115,6 +115,11 @@ impl Settings {
     }
 }
 
+/// Whether an engine acts by a label that is called so.
+pub fn is_reserved(key: &str) -> bool {
+    RESERVED.iter().any(|prefix| key.starts_with(prefix))
+}
+
 /// The labels of a new container: the image's but for those that mean something, what was asked for, and the
 /// image's digest.
 pub fn labels<'a>(
@@ -122,8 +127,7 @@ pub fn labels<'a>(
     asked: &[(String, String)],
     target: &varve_core::Digest,
 ) -> Labels {
-    let harmless = |key: &str| !RESERVED.iter().any(|prefix| key.starts_with(prefix));
-    let of_image = of_image.filter(|(key, _)| harmless(key) && !key.is_empty());
+    let of_image = of_image.filter(|(key, _)| !is_reserved(key) && !key.is_empty());
     let of_image = of_image.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let mut labels: Labels = of_image.chain(asked.iter().cloned()).collect();
     labels.insert(IMAGE.to_owned(), target.to_string());

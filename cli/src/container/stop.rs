@@ -124,7 +124,7 @@ fn is_timeout(error: &io::Error) -> bool {
 }
 
 /// A socket's own name may be longer than the kernel takes: its directory is named by a descriptor.
-fn connect(path: &Path) -> io::Result<UnixStream> {
+pub fn connect(path: &Path) -> io::Result<UnixStream> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let socket = rustix::fs::open(path, flags, Mode::empty())?;
     UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd()))

@@ -25,6 +25,8 @@ pub enum Frame {
     Resize(u16, u16),
     /// Nobody reads that stream any more.
     Closed(Stream),
+    /// To the monitor, of one that waits: it wants the output from now on, and has something to say.
+    Attach,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +76,7 @@ impl Frame {
             }
             Self::Closed(Stream::Stdout) => (9, &[]),
             Self::Closed(Stream::Stderr) => (10, &[]),
+            Self::Attach => (11, &[]),
         };
         write(to, kind, body)
     }
@@ -110,6 +113,7 @@ impl Frame {
             }
             (9, []) => Self::Closed(Stream::Stdout),
             (10, []) => Self::Closed(Stream::Stderr),
+            (11, []) => Self::Attach,
             _ => return Err(io::Error::other(format!("a message of kind {kind} makes no sense"))),
         })
     }
@@ -140,6 +144,7 @@ mod tests {
             Frame::Resize(24, 300),
             Frame::Closed(Stream::Stdout),
             Frame::Closed(Stream::Stderr),
+            Frame::Attach,
         ];
         let mut bytes = Vec::new();
         all.iter().for_each(|frame| frame.write(&mut bytes).unwrap());
@@ -152,7 +157,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error_and_no_memory() {
-        for bad in [&[11, 0, 0, 0, 0][..], &[0, 255, 0, 0, 0], &[5, 0, 0, 0, 2, 1, 1]] {
+        for bad in [&[12, 0, 0, 0, 0][..], &[0, 255, 0, 0, 0], &[5, 0, 0, 0, 2, 1, 1]] {
             assert!(Frame::read(&mut &bad[..]).is_err());
         }
     }

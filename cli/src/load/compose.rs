@@ -10,7 +10,7 @@ use varve_core::{Descriptor, DiffId, Digest, Error, MediaType, Result, ResultExt
 use varve_snapshotter::apply::sniff;
 
 use crate::archive::{DockerItem, File, Intake, Shelf, promised};
-use crate::image::make;
+use crate::image::make::{self, Family};
 
 /// The longest magic that says what a stream is.
 const MAGIC: usize = 6;
@@ -43,7 +43,7 @@ pub async fn compose(shelf: &Shelf, intake: &Intake, item: &DockerItem) -> Resul
         names.insert(layer.digest, name.clone());
         layers.push(layer);
     }
-    let (target, manifest) = make::manifest(&config, &layers)?;
+    let (target, manifest) = make::manifest(Family::Oci, &config, &layers)?;
     intake.bytes(manifest).await?;
     Ok(Composed { target, names })
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "of tests")]
 
+mod attached;
+mod commits;
 mod hostile;
 mod kills;
 mod life;

@@ -3,7 +3,7 @@
 use varve_core::{Error, Mount};
 
 use crate::args::Global;
-use crate::container::attach::{self, Signals};
+use crate::container::attach::{self, Keys, Outcome, Signals};
 use crate::container::find::Found;
 use crate::container::job::Job;
 use crate::container::launch::{self, Monitor};
@@ -71,12 +71,24 @@ async fn follow(
     let stream = monitor.stream.try_clone().map_err(|error| Error::io("a socket", error))?;
     let typed = found.settings.open_stdin && stay == Stay::Typing;
     let settings = Settings { open_stdin: typed, ..found.settings.clone() };
-    match attach::attach(stream, started, &settings, signals).await? {
-        Some(status) => {
+    match attach::attach(stream, started, &settings, signals, &Keys::default()).await? {
+        Outcome::Ended(status) => {
             monitor.join();
             failure::ended(status)
         }
-        None => Err(Failure::Interrupted { resumes: false }),
+        outcome => leave(outcome),
+    }
+}
+
+/// Ends a command whose program goes on.
+pub fn leave(outcome: Outcome) -> Result<()> {
+    match outcome {
+        Outcome::Ended(status) => failure::ended(status),
+        Outcome::Detached => {
+            progress::warn("read escape sequence");
+            Ok(())
+        }
+        Outcome::GivenUp => Err(Failure::Interrupted { resumes: false }),
     }
 }
 

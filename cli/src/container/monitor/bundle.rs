@@ -14,7 +14,7 @@ use crate::container::spec::{self, FILES, Files, Start};
 use crate::container::users;
 
 /// Mount points of the runtime. One that is a link in the image would lead it elsewhere (CVE-2026-41579).
-const DIRS: [&str; 3] = ["/proc", "/sys", "/dev"];
+pub const DIRS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// Below these, links lead out of the container: no program begins there (CVE-2024-21626).
 const NO_WORKING_DIR: [&str; 2] = ["/proc", "/dev/fd"];
 const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";

@@ -1,11 +1,11 @@
-//! What a program is connected to: a terminal, or pipes; and what the client has to say to it.
+//! What a program is connected to: a terminal, or pipes; and what clients have to say to it.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use varve_core::{Error, Result};
@@ -21,12 +21,12 @@ use crate::container::wire::{Frame, Stream};
 pub struct Ends {
     pub pid: u32,
     pub outputs: Vec<(Stream, File)>,
-    pub inner: Inner,
+    pub inner: Arc<Inner>,
 }
 
-/// The ends that a client writes to.
+/// The ends that clients write to.
 pub struct Inner {
-    input: Option<File>,
+    input: Mutex<Option<File>>,
     terminal: Option<File>,
 }
 
@@ -53,7 +53,7 @@ fn on_terminal(job: &Job, runtime: &Runtime) -> Result<Ends, Refusal> {
     let again = || terminal.try_clone().map_err(|error| Error::io("the terminal", error));
     let outputs = vec![(Stream::Stdout, again()?)];
     let input = if job.settings.open_stdin { Some(again()?) } else { None };
-    Ok(Ends { pid, outputs, inner: Inner { input, terminal: Some(terminal) } })
+    Ok(Ends { pid, outputs, inner: Inner::of(input, Some(terminal)) })
 }
 
 /// Pipes of our own: a runtime gives them to the container's user, which must not happen to a person's files.
@@ -69,7 +69,7 @@ fn on_pipes(job: &Job, runtime: &Runtime) -> Result<Ends, Refusal> {
     let io = Io { stdin, stdout: stdout.into(), stderr: stderr.into(), console: None };
     let pid = runtime.create(&job.place, io).map_err(Refusal::by_runtime)?;
     let outputs = vec![(Stream::Stdout, File::from(out)), (Stream::Stderr, File::from(err))];
-    Ok(Ends { pid, outputs, inner: Inner { input, terminal: None } })
+    Ok(Ends { pid, outputs, inner: Inner::of(input, None) })
 }
 
 /// Its end to read from, and its end to write to.
@@ -79,43 +79,60 @@ fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 }
 
 impl Inner {
-    /// Does what the client says, in a thread of its own, until the client has gone.
+    fn of(input: Option<File>, terminal: Option<File>) -> Arc<Self> {
+        Arc::new(Self { input: Mutex::new(input), terminal })
+    }
+
+    /// Does what the one who started the program says, in a thread of its own, until that one has gone. Then the
+    /// program's input ends, unless it was left open for others who attach.
     pub fn listen(
-        mut self,
-        client: &UnixStream,
+        self: &Arc<Self>,
+        starter: &UnixStream,
         outlet: &Arc<Outlet>,
-        detached: bool,
+        stays_open: bool,
     ) -> Result<()> {
         let failed = |error| Error::io("listening to the client", error);
-        let (from, outlet) = (client.try_clone().map_err(failed)?, outlet.clone());
+        let from = starter.try_clone().map_err(failed)?;
+        let (this, outlet, id) = (self.clone(), outlet.clone(), outlet.attach(starter)?);
         let listening = move || {
             while let Ok(Some(frame)) = Frame::read(&mut &from) {
-                self.hear(&frame, &outlet);
+                match frame {
+                    Frame::InputEnd => this.end_input(),
+                    Frame::Closed(stream) => outlet.close(stream),
+                    frame => this.hear(&frame),
+                }
             }
-            outlet.forget_client();
-            // An input that nobody will ever write to is open still, as with Docker.
-            if detached {
-                std::mem::forget(self.input);
+            outlet.forget(id);
+            if !stays_open {
+                this.end_input();
             }
         };
         thread::Builder::new().spawn(listening).map(drop).map_err(failed)
     }
 
-    fn hear(&mut self, frame: &Frame, outlet: &Outlet) {
+    /// What any client may say.
+    pub fn hear(&self, frame: &Frame) {
         match frame {
             Frame::Input(bytes) => {
-                let written = self.input.as_mut().map(|input| input.write_all(bytes));
+                let mut input = self.input();
+                let written = input.as_mut().map(|input| input.write_all(bytes));
                 // The program does not read any more.
                 if let Some(Err(_)) = written {
-                    self.input = None;
+                    *input = None;
                 }
             }
-            Frame::InputEnd => self.input = None,
             Frame::Resize(rows, columns) => {
                 self.terminal.iter().for_each(|it| console::resize(it, (*rows, *columns)));
             }
-            Frame::Closed(stream) => outlet.close(*stream),
             _ => {}
         }
+    }
+
+    fn end_input(&self) {
+        *self.input() = None;
+    }
+
+    fn input(&self) -> MutexGuard<'_, Option<File>> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

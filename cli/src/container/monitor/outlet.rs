@@ -1,10 +1,10 @@
-//! Where a program's output goes: first into the log, then to the client, if there is one.
+//! Where a program's output goes: first into the log, then to each client that there is.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -18,16 +18,36 @@ const CHUNK: usize = 32 << 10;
 /// Shared by the threads of both streams.
 pub struct Outlet {
     log: Mutex<Log>,
-    client: Mutex<Option<UnixStream>>,
-    /// The client does not read that stream any more: neither do we, as if it were the program's own reader.
+    clients: Mutex<Vec<Client>>,
+    next: AtomicU64,
+    /// Who started the program does not read that stream any more: neither do we, as if it were the program's own
+    /// reader.
     closed: [AtomicBool; 2],
 }
 
+/// One that output goes to.
+struct Client {
+    id: u64,
+    stream: UnixStream,
+}
+
 impl Outlet {
-    pub fn open(log: &Path, client: &UnixStream) -> Result<Self> {
-        let client = client.try_clone().map_err(|error| Error::io("the client's socket", error))?;
+    pub fn open(log: &Path) -> Result<Self> {
         let log = Mutex::new(Log::open(log)?);
-        Ok(Self { log, client: Mutex::new(Some(client)), closed: Default::default() })
+        Ok(Self {
+            log,
+            clients: Mutex::default(),
+            next: AtomicU64::default(),
+            closed: Default::default(),
+        })
+    }
+
+    /// Output goes to this client, too, from now on. Answers what it is called here.
+    pub fn attach(&self, client: &UnixStream) -> Result<u64> {
+        let stream = client.try_clone().map_err(|error| Error::io("a client's socket", error))?;
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        lock(&self.clients).push(Client { id, stream });
+        Ok(id)
     }
 
     /// A thread that takes all that comes out of `from`, to its end.
@@ -57,18 +77,19 @@ impl Outlet {
         self.closed[stream as usize].store(true, Ordering::Relaxed);
     }
 
-    /// Output is logged alone from now on.
-    pub fn forget_client(&self) {
-        lock(&self.client).take();
+    /// That client has gone.
+    pub fn forget(&self, id: u64) {
+        lock(&self.clients).retain(|client| client.id != id);
     }
 
     /// Waits for a client that is slow, and the program with it.
     fn send(&self, stream: Stream, bytes: &[u8]) {
-        let mut client = lock(&self.client);
-        let Some(to) = client.as_mut() else { return };
-        if Frame::Output(stream, bytes.to_vec()).write(to).is_err() {
-            client.take();
+        let mut clients = lock(&self.clients);
+        if clients.is_empty() {
+            return;
         }
+        let frame = Frame::Output(stream, bytes.to_vec());
+        clients.retain_mut(|client| frame.write(&mut client.stream).is_ok());
     }
 }
 

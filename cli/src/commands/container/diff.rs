@@ -1,0 +1,47 @@
+//! `varve diff`.
+
+use std::path::Path;
+
+use clap::Args;
+use varve_core::changes::{Change, Kind};
+
+use crate::args::Global;
+use crate::commands::snapshots::diff;
+use crate::container::find;
+use crate::container::monitor::DIRS;
+use crate::container::place::Base;
+use crate::container::spec::FILES;
+use crate::failure::Result;
+use crate::life;
+use crate::session::Session;
+
+/// List what a container changed of its image
+///
+/// A line for each path that was added (A), changed (C) or deleted (D).
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  varve diff web")]
+pub struct Diff {
+    /// By name, by ID or the start of one
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+impl Diff {
+    pub async fn run(self, global: &Global) -> Result<()> {
+        let base = Base::of(global)?;
+        let work = async |session: &Session| {
+            let container = find::find(session, &base, &self.container).await?.container;
+            let snapshotter = session.services.snapshotter(Some(&container.snapshotter)).await?;
+            diff::show(session, &snapshotter, &container.snapshot_key, |it| !is_ours(it)).await
+        };
+        life::with(global, work).await
+    }
+}
+
+/// Where something is mounted when the program runs: that it is there now is not the program's doing.
+fn is_ours(change: &Change) -> bool {
+    let path = change.path.as_path();
+    let file = |name: &&str| path == Path::new("/etc").join(name);
+    let mounted = DIRS.iter().any(|dir| path == Path::new(dir)) || FILES.iter().any(|it| file(&it));
+    change.kind == Kind::Added && mounted
+}
