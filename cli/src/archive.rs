@@ -29,3 +29,17 @@ pub use listing::{Format, Listed, What as ListedAs, list};
 pub use shelf::{File, Shelf};
 pub use stream::{Input, Packed};
 pub use write::{TarWriter, Target};
+
+use varve_core::{Error, Kind};
+
+/// The same, with what to do where the fault is the archive's.
+pub fn faulty(error: Error) -> Error {
+    use Kind::{DataLoss, FailedPrecondition, InvalidArgument, NotFound};
+    let its_own =
+        matches!(error.kind(), DataLoss | FailedPrecondition | InvalidArgument | NotFound);
+    let chain = error.chain();
+    match its_own && !chain.contains(';') && !chain.contains("os error") {
+        true => Error::new(error.kind(), format!("{chain}; save it anew, or fetch it again")),
+        false => error,
+    }
+}

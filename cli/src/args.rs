@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use varve_core::Namespace;
 use varve_rpc::Address;
 
+use crate::progress::Style;
+
 use crate::commands::{
     check, completion, container, content, daemon, df, gc, health, history, images, import,
     inspect, leases, load, login, logout, mount, plan, prune, pull, push, rm, save, search,
@@ -60,6 +62,10 @@ pub struct Global {
     #[arg(long, short, global = true, value_name = "FORMAT")]
     #[arg(value_parser = PossibleValuesParser::new(["text", "json"]), hide_possible_values = true)]
     output: Option<String>,
+    /// How to show progress: auto, plain, or json (an object a line on stderr, as Docker's API has them)
+    #[arg(long, global = true, value_name = "STYLE", value_enum, default_value_t)]
+    #[arg(env = "VARVE_PROGRESS", hide_env_values = true, hide_possible_values = true)]
+    pub progress: Style,
     /// What to log on stderr: error, warn, info, debug, trace, or a filter such as varve=debug
     #[arg(long, global = true, value_name = "LEVEL", env = "VARVE_LOG", default_value = "warn")]
     #[arg(hide_env_values = true)]
@@ -104,7 +110,7 @@ pub enum Command {
     Pull(pull::Pull),
     Push(push::Push),
     Plan(plan::Plan),
-    #[command(visible_alias = "image")]
+    Image(images::Image),
     Images(images::Images),
     #[command(about = "Remove images; the same as `varve image rm`")]
     Rmi(rm::Rm),

@@ -44,6 +44,7 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
     match command {
         Command::Pull(pull) => pull.run(session).await,
         Command::Push(push) => push.run(session).await,
+        Command::Image(image) => image.run(session).await,
         Command::Images(images) => images.run(session).await,
         Command::Plan(plan) => plan.run(session).await,
         Command::Prune(prune) => prune.run(session).await,

@@ -76,8 +76,8 @@ impl Failure {
 /// The chain, and a next step where the kind alone tells one and the chain gives none.
 fn sentence(error: &Error) -> String {
     let chain = error.chain();
-    let told = chain.contains(';') || chain.contains(" again");
-    match next_step(error.kind()) {
+    let told = [";", " again", ": there is "].iter().any(|word| chain.contains(word));
+    match next_step(error.kind(), &chain) {
         Some(step) if !told => format!("{chain}; {step}"),
         _ => chain,
     }
@@ -91,8 +91,12 @@ pub fn about(noun: impl Fn() -> String) -> impl Fn(Error) -> Error {
     }
 }
 
-fn next_step(kind: Kind) -> Option<&'static str> {
+fn next_step(kind: Kind, chain: &str) -> Option<&'static str> {
     Some(match kind {
+        Kind::NotFound if chain.contains("os error") => "check the path",
+        Kind::InvalidArgument if chain.contains("os error") => "check the path",
+        Kind::InvalidArgument if chain.ends_with("valid UTF-8") => "want a text file",
+        Kind::NotFound => "check the name",
         Kind::Unavailable => "check the name and the network, then run the same command again",
         Kind::DeadlineExceeded | Kind::Aborted => "run the same command again",
         Kind::Unauthenticated => "run `varve login` for that registry and try again",

@@ -9,7 +9,7 @@ mod layer;
 
 use varve_core::{Platform, Reference, Result, ResultExt};
 
-use crate::archive::{Input, Intake};
+use crate::archive::{self, Input, Intake};
 use crate::image::Image;
 use crate::image::make::Family;
 use crate::load::under_lease;
@@ -34,7 +34,8 @@ pub async fn import(session: &Session, wish: &Wish) -> Result<Made> {
     let label = format!("importing {}", wish.input.noun());
     under_lease(session, &label, async |intake| {
         let making = Making { session, snapshotter: &wish.snapshotter, intake };
-        let image = image(&making, wish, intake).await.context(|| wish.input.noun())?;
+        let image = image(&making, wish, intake).await.context(|| wish.input.noun());
+        let image = image.map_err(archive::faulty)?;
         making.record(&image, wish.name.as_ref()).await
     })
     .await

@@ -22,11 +22,12 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Runs the command to its end and says what went wrong, if anything did.
 pub fn run(cli: Cli) -> ExitCode {
+    progress::choose(cli.global.progress);
     match work(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
-                progress::warn(&message);
+                progress::fail(&message);
             }
             failure.status()
         }
@@ -71,7 +72,11 @@ async fn live(cli: Cli) -> Result<()> {
         Command::Container(container) => return Box::pin(container.run(&global)).await,
         _ => {}
     }
-    let resumes = matches!(command, Command::Pull(_));
+    let resumes = match &command {
+        Command::Pull(_) => true,
+        Command::Image(image) => image.resumes(),
+        _ => false,
+    };
     within(&global, resumes, async |session| commands::run(session, command).await).await
 }
 

@@ -59,7 +59,8 @@ pub enum Pick {
 /// Loads, and answers what came of each image.
 pub async fn load(session: &Session, wish: &Wish) -> Result<Vec<Loaded>> {
     let label = format!("loading {}", wish.input.noun());
-    under_lease(session, &label, async |intake| all(session, wish, intake).await).await
+    let loaded = under_lease(session, &label, async |intake| all(session, wish, intake).await);
+    loaded.await.map_err(archive::faulty)
 }
 
 /// Does `work` with an intake whose lease ends with it. Where it fails, what came is collected: it is of no use to

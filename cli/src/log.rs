@@ -10,8 +10,10 @@ use crate::progress;
 
 /// Starts logging what `filter` lets through.
 pub fn init(filter: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Error::invalid(format!("--log {filter}")).with_source(error))?;
+    let filter = EnvFilter::try_new(filter).map_err(|_| {
+        let want = "want error, warn, info, debug, trace, or TARGET=LEVEL";
+        Error::invalid(format!("--log {filter}: {want}"))
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Stderr)

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use serde::Serialize;
 use varve_core::images::{Record, dangling};
 use varve_core::labels::UNCOMPRESSED;
-use varve_core::unpack::{Layer, Progress};
-use varve_core::{Descriptor, Digest, Labels, Reference, Result, ResultExt};
+use varve_core::unpack::Layer;
+use varve_core::{Descriptor, Digest, Labels, Reference, Result};
 
 use crate::archive::Intake;
 use crate::image::make::{self, Family};
 use crate::image::{Documents, Image, Source, edges};
 use crate::services::Snapshotter;
 use crate::session::Session;
-use crate::unpack::{self, Unpacking};
+use crate::unpack;
 
 /// What one is made with: all of it is held by the intake's lease until it has a name.
 pub struct Making<'a> {
@@ -41,24 +41,12 @@ impl Making<'_> {
         let blobs: Vec<Descriptor> = layers.iter().map(|layer| layer.blob.clone()).collect();
         let (manifest, bytes) = make::manifest(family, &config, &blobs)?;
         self.intake.bytes(bytes).await?;
-        self.unpack(layers).await?;
         let (services, scope) = (&self.session.services, self.intake.scope());
+        unpack::all(self.snapshotter, scope, layers).await?;
         let documents = Documents { services, scope, source: Source::Store };
         let image = documents.below(Vec::new(), manifest).await?;
         unpack::record(self.session, self.snapshotter, scope, &image).await?;
         Ok(image)
-    }
-
-    async fn unpack(&self, layers: &[Layer]) -> Result<()> {
-        let mut unpacking = Unpacking::new(self.snapshotter, self.intake.scope());
-        for layer in layers {
-            let chain_id = layer.chain_id().to_string();
-            let snapshots = &self.snapshotter.snapshots;
-            if snapshots.stat(&self.session.scope, &chain_id).await.found()?.is_none() {
-                unpacking.begin(layer, Progress::ignored());
-            }
-        }
-        unpacking.end().await
     }
 
     /// Records it, by its name or as an image that has none.

@@ -10,12 +10,14 @@ mod find;
 mod reduced;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use varve_core::leases::Resource;
 use varve_core::{Digest, Error, Platform, Result, ResultExt};
 
 use crate::archive::{TarWriter, Target, blob_name};
+use crate::progress::{self, Line, Phase, Progress};
 use crate::pull::Lease;
 use crate::session::Session;
 
@@ -93,19 +95,37 @@ async fn write(session: &Session, contents: &Contents, wish: Wish) -> Result<()>
     for name in ["blobs/", "blobs/sha256/"] {
         tar.directory(name).await?;
     }
-    for (digest, size) in &contents.blobs {
+    let shown = show(contents);
+    for (number, (digest, size)) in contents.blobs.iter().enumerate() {
+        let told = |phase| shown.layer(number, phase);
         match contents.made.get(digest) {
             Some(bytes) => tar.document(&blob_name(digest), bytes.clone()).await?,
-            None => blob(session, &mut tar, digest, *size).await?,
+            None => blob(session, &mut tar, digest, *size, told).await?,
         }
+        told(Phase::Saved);
     }
+    shown.end();
     for (name, bytes) in documents {
         tar.document(name, bytes).await?;
     }
     tar.finish().await
 }
 
-async fn blob(session: &Session, tar: &mut TarWriter, digest: &Digest, size: u64) -> Result<()> {
+/// A line a blob, on a terminal that no archive goes to.
+fn show(contents: &Contents) -> Arc<dyn Progress> {
+    let shown = progress::open_bars(false);
+    let line = |(digest, size): (&Digest, &u64)| Line { id: digest.short(), size: *size };
+    shown.begin(&contents.blobs.iter().map(line).collect::<Vec<_>>());
+    shown
+}
+
+async fn blob(
+    session: &Session,
+    tar: &mut TarWriter,
+    digest: &Digest,
+    size: u64,
+    told: impl Fn(Phase),
+) -> Result<()> {
     let noun = || format!("blob {digest}");
     let reader = session.services.content.reader(&session.scope, digest).await.context(noun)?;
     if reader.size() != size {
@@ -122,6 +142,7 @@ async fn blob(session: &Session, tar: &mut TarWriter, digest: &Digest, size: u64
         }
         at += bytes.len() as u64;
         tar.bytes(bytes).await?;
+        told(Phase::Saving(at));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use varve_core::{Error, Labels, Mask, Result, ResultExt, Scope};
 
 use crate::failure::about;
 use crate::image::Image;
-use crate::progress;
+use crate::progress::{self, Line, Phase};
 use crate::pull::Lease;
 use crate::services::Snapshotter;
 use crate::session::Session;
@@ -31,11 +31,35 @@ pub async fn ensure(session: &Session, snapshotter: &Snapshotter, image: &Image)
     let name = format!("unpacking {}", image.id());
     let lease = Lease::take(&session.services, &session.scope, &name).await?;
     let scope = lease.scope(&session.scope);
-    let mut unpacking = Unpacking::new(snapshotter, &scope);
-    image.layers.iter().for_each(|layer| unpacking.begin(layer, Progress::ignored()));
-    unpacking.end().await?;
+    all(snapshotter, &scope, &image.layers).await?;
     record(session, snapshotter, &scope, image).await?;
     lease.release().await
+}
+
+/// Unpacks those of an image's layers that are not unpacked, bottom first, showing a line for each on a terminal.
+pub async fn all(snapshotter: &Snapshotter, scope: &Scope, layers: &[Layer]) -> Result<()> {
+    let mut missing = Vec::new();
+    for layer in layers {
+        let chain_id = layer.chain_id().to_string();
+        if snapshotter.snapshots.stat(scope, &chain_id).await.found()?.is_none() {
+            missing.push(layer);
+        }
+    }
+    let shown = progress::open_bars(false);
+    let line = |layer: &&Layer| Line { id: layer.blob.digest.short(), size: layer.blob.size };
+    shown.begin(&missing.iter().map(line).collect::<Vec<_>>());
+    let mut unpacking = Unpacking::new(snapshotter, scope);
+    for (number, layer) in missing.iter().enumerate() {
+        let shown = shown.clone();
+        let told = move |bytes| shown.layer(number, Phase::Extracting(bytes));
+        unpacking.begin(layer, Progress::new(told));
+    }
+    let unpacked = unpacking.end().await;
+    if unpacked.is_ok() {
+        (0..missing.len()).for_each(|number| shown.layer(number, Phase::Loaded));
+    }
+    shown.end();
+    unpacked
 }
 
 /// Layers on their way to become snapshots, under a lease. Each waits for the one below, which must have

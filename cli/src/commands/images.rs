@@ -8,7 +8,7 @@ mod tree;
 use clap::{Args, Subcommand};
 
 use crate::commands::rm::Rm;
-use crate::commands::{history, import, inspect, load, prune, save, tag};
+use crate::commands::{history, import, inspect, load, prune, pull, push, save, tag};
 use crate::failure;
 use crate::session::Session;
 use list::Ls;
@@ -25,10 +25,20 @@ pub struct Images {
     ls: Ls,
 }
 
+/// Work with images
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  varve image ls\n  varve image rm alpine:3")]
+pub struct Image {
+    #[command(subcommand)]
+    command: Command,
+}
+
 #[derive(Subcommand, Debug)]
 enum Command {
     #[command(visible_alias = "list")]
     Ls(Ls),
+    Pull(pull::Pull),
+    Push(push::Push),
     Rm(Rm),
     Prune(prune::Prune),
     Tag(tag::Tag),
@@ -43,15 +53,36 @@ impl Images {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
         match self.command {
             None => self.ls.run(session).await,
-            Some(Command::Ls(ls)) => ls.run(session).await,
-            Some(Command::Rm(rm)) => rm.run(session).await,
-            Some(Command::Prune(prune)) => prune.run(session).await,
-            Some(Command::Tag(tag)) => tag.run(session).await,
-            Some(Command::Inspect(inspect)) => inspect.of_images().run(session).await,
-            Some(Command::History(history)) => history.run(session).await,
-            Some(Command::Save(save)) => save.run(session).await,
-            Some(Command::Load(load)) => load.run(session).await,
-            Some(Command::Import(import)) => import.run(session).await,
+            Some(command) => command.run(session).await,
+        }
+    }
+}
+
+impl Image {
+    pub async fn run(self, session: &Session) -> failure::Result<()> {
+        self.command.run(session).await
+    }
+
+    /// Whether the same command again goes on where it was interrupted.
+    pub fn resumes(&self) -> bool {
+        matches!(self.command, Command::Pull(_))
+    }
+}
+
+impl Command {
+    async fn run(self, session: &Session) -> failure::Result<()> {
+        match self {
+            Self::Ls(ls) => ls.run(session).await,
+            Self::Pull(pull) => pull.run(session).await,
+            Self::Push(push) => push.run(session).await,
+            Self::Rm(rm) => rm.run(session).await,
+            Self::Prune(prune) => prune.run(session).await,
+            Self::Tag(tag) => tag.run(session).await,
+            Self::Inspect(inspect) => inspect.of_images().run(session).await,
+            Self::History(history) => history.run(session).await,
+            Self::Save(save) => save.run(session).await,
+            Self::Load(load) => load.run(session).await,
+            Self::Import(import) => import.run(session).await,
         }
     }
 }

@@ -104,7 +104,8 @@ impl Pull {
     /// The same from a file or a directory.
     async fn archive(self, session: &Session, archive: &Archive) -> Result<()> {
         if self.all_tags {
-            let message = "--all-tags goes with a repository, and no archive or directory";
+            let message =
+                "--all-tags goes with a repository, and no archive or directory; leave it out";
             return Err(Error::invalid(message).into());
         }
         let snapshotter = self.unpacked_in(session).await?;
@@ -171,8 +172,9 @@ impl Pull {
     ) -> Result<()> {
         let named = remote.reference.clone();
         if named.digest().is_some() || !defaulted {
-            let message =
-                format!("{named}: --all-tags goes with a repository, and no tag or digest");
+            let message = format!(
+                "{named}: --all-tags goes with a repository, and no tag or digest; leave out one of them"
+            );
             return Err(Error::invalid(message).into());
         }
         let (tags, snapshotter) =

@@ -81,7 +81,9 @@ impl Push {
         let (reference, defaulted) = &self.reference;
         if self.all_tags {
             if !defaulted {
-                let message = format!("{reference}: --all-tags goes with a repository, and no tag");
+                let message = format!(
+                    "{reference}: --all-tags goes with a repository, and no tag; leave out one of them"
+                );
                 return Err(Error::invalid(message).into());
             }
             return self.tags(session).await;

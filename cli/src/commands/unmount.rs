@@ -37,7 +37,10 @@ impl Unmount {
             // What a kill -9 of `varve mount` may leave.
             None if mounts::forget(&session.services, &target).await? => {}
             None => {
-                let message = format!("{}: no image is mounted there by varve", target.display());
+                let message = format!(
+                    "{}: no image is mounted there by varve; `findmnt` tells what is",
+                    target.display()
+                );
                 return Err(Error::not_found(message).into());
             }
         }

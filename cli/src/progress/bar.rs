@@ -35,17 +35,11 @@ impl Bar {
         if self.last.is_last() {
             return;
         }
-        match phase {
-            Phase::Downloading(at)
-            | Phase::Loading(at)
-            | Phase::Extracting(at)
-            | Phase::Pushing(at)
-            | Phase::Hashing(at)
-                if self.moves(&phase) =>
-            {
-                self.show_bytes(&phase, at);
+        match (&phase, phase.bytes()) {
+            (_, Some(at)) if self.moves(&phase) => self.show_bytes(&phase, at),
+            (Phase::Retrying(attempt), _) => {
+                self.show_words(format!("Retrying, attempt {attempt}"));
             }
-            Phase::Retrying(attempt) => self.show_words(format!("Retrying, attempt {attempt}")),
             _ => self.show_words(phase.words()),
         }
         if phase.is_last() {
@@ -70,12 +64,10 @@ impl Bar {
 
     fn moves(&self, phase: &Phase) -> bool {
         match phase {
-            Phase::Downloading(_) | Phase::Pushing(_) | Phase::Hashing(_) | Phase::Retrying(_) => {
-                true
-            }
             // Where all of it is read, perhaps it waits for the layer below.
             Phase::Loading(at) | Phase::Extracting(at) => *at < self.size,
-            _ => false,
+            Phase::Retrying(_) => true,
+            _ => phase.bytes().is_some(),
         }
     }
 

@@ -33,6 +33,9 @@ pub enum Phase {
     /// Read again, to see whether it is what it must be.
     Hashing(u64),
     Hashed,
+    /// Written into an archive.
+    Saving(u64),
+    Saved,
 }
 
 impl Phase {
@@ -55,6 +58,8 @@ impl Phase {
             Self::LayerExists => "Layer already exists",
             Self::Hashing(_) => "Hashing",
             Self::Hashed => "Hashed",
+            Self::Saving(_) => "Saving",
+            Self::Saved => "Saved",
             Self::Mounted(from) => return format!("Mounted from {from}").into(),
         })
     }
@@ -62,6 +67,22 @@ impl Phase {
     /// Whether nothing follows.
     pub fn is_last(&self) -> bool {
         use Phase::*;
-        matches!(self, Complete | Loaded | Exists | Pushed | LayerExists | Mounted(_) | Hashed)
+        matches!(
+            self,
+            Complete | Loaded | Exists | Pushed | LayerExists | Mounted(_) | Hashed | Saved
+        )
+    }
+
+    /// How many bytes it has come to, where it is bytes that move.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Downloading(bytes)
+            | Self::Loading(bytes)
+            | Self::Extracting(bytes)
+            | Self::Pushing(bytes)
+            | Self::Hashing(bytes)
+            | Self::Saving(bytes) => Some(*bytes),
+            _ => None,
+        }
     }
 }

@@ -18,11 +18,7 @@ impl<F: Fn(&str) + Send + Sync> Plain<F> {
     fn tell(&self, id: &str, phase: &Phase) {
         match phase {
             // The time it takes is all there is to see of these.
-            Phase::Downloading(_)
-            | Phase::Loading(_)
-            | Phase::Extracting(_)
-            | Phase::Pushing(_)
-            | Phase::Hashing(_) => {}
+            moving if moving.bytes().is_some() => {}
             Phase::Retrying(attempt) => (self.tell)(&format!("{id}: Retrying, attempt {attempt}")),
             _ => (self.tell)(&format!("{id}: {}", phase.words())),
         }

@@ -11,6 +11,7 @@ use super::security::Security;
 use crate::args::SnapshotterArg;
 use crate::container::create::Plan;
 use crate::container::image_config::ImageConfig;
+use crate::container::runtime::Runtime;
 use crate::container::settings::{self, Network, Settings};
 use crate::container::volume::Volume;
 use crate::container::{name, signal};
@@ -131,6 +132,7 @@ impl Options {
         // What cannot be is told before anything is pulled.
         self.name.iter().try_for_each(|name| name::check(name))?;
         self.stop_signal.iter().try_for_each(|text| signal::number(text).map(drop))?;
+        Runtime::find(self.runtime.as_deref(), &session.base)?;
         let security = Security::of(&self.security_opt)?;
         let asked = env::read(&self.env_file, &self.env)?;
         let snapshotter =

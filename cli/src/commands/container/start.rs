@@ -65,7 +65,10 @@ impl Start {
         run::need_root()?;
         let (attach, several) = (self.attach || self.interactive, self.containers.len() > 1);
         if attach && several {
-            return Err(Error::invalid("one container can be attached to, and not several").into());
+            return Err(Error::invalid(
+                "one container can be attached to, and not several; leave out --attach",
+            )
+            .into());
         }
         let base = Base::of(global)?;
         let mut failures = Vec::new();

@@ -39,6 +39,9 @@ impl Filters {
             let no_pair = || Error::invalid(format!("filter {text:?}: want KEY=VALUE"));
             let (key, value) = text.split_once('=').ok_or_else(no_pair)?;
             match key {
+                "before" | "since" if value.is_empty() => {
+                    return Err(Error::invalid(format!("filter {text:?}: want an image")));
+                }
                 "before" => filters.before = Some(created(session, value).await?),
                 "since" => filters.since = Some(created(session, value).await?),
                 _ => filters.take(key, value)?,
@@ -73,7 +76,7 @@ impl Filters {
             }
             "until" => self.until = Some(moment(value)?),
             "label" => self.labels.push(label(value)),
-            "reference" => self.references.push(value.to_owned()),
+            "reference" => self.references.push(pattern(value)?),
             _ => {
                 return Err(Error::invalid(format!(
                     "there is no filter {key}; there are before, dangling, label, reference, since, until"
@@ -95,6 +98,26 @@ impl Filters {
             && !self.not_labels.iter().any(|label| has(row, label))
             && (self.references.is_empty() || self.references.iter().any(|one| refers(row, one)))
             && self.repository.as_deref().is_none_or(|repository| is_of(row, repository))
+    }
+}
+
+/// One whose brackets are closed, as Go's path.Match wants them.
+fn pattern(text: &str) -> Result<String> {
+    let mut open = false;
+    let mut characters = text.chars();
+    while let Some(one) = characters.next() {
+        match one {
+            '\\' => drop(characters.next()),
+            '[' => open = true,
+            ']' => open = false,
+            _ => {}
+        }
+    }
+    match open {
+        true => {
+            Err(Error::invalid(format!("reference={text}: want a ] for each [ of the pattern")))
+        }
+        false => Ok(text.to_owned()),
     }
 }
 

@@ -116,6 +116,7 @@ impl Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => Kind::PermissionDenied,
             Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => Kind::ResourceExhausted,
             Io::TimedOut => Kind::DeadlineExceeded,
+            Io::IsADirectory | Io::NotADirectory | Io::InvalidData => Kind::InvalidArgument,
             _ => Kind::Internal,
         };
         Self::new(kind, noun.to_string()).with_source(error)

@@ -13,7 +13,12 @@ use varve_core::{Error, Result};
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let noun = || format!("configuration {}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| Error::io(noun(), error))?;
-    toml::from_str(&text).map_err(|error| Error::invalid(noun()).with_source(error))
+    toml::from_str(&text).map_err(|error| {
+        let why = error.message().replace('\n', ", ");
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        let example = "deploy/config has an example of each file";
+        Error::invalid(format!("{}: line {line}: {why}; {example}", noun()))
+    })
 }
 
 #[cfg(test)]
@@ -40,7 +45,7 @@ mod tests {
         let config = read("listen = 'unix:///x'").unwrap();
         assert_eq!(config.listen.to_string(), "unix:///x");
         let error = read("listen = 'unix:///x'\nlisden = 1").unwrap_err().chain();
-        assert!(error.contains("lisden"), "{error}");
+        assert!(error.contains("line 2: ") && error.contains("lisden"), "{error}");
         let error = read("listen = 'http://0.0.0.0:1'").unwrap_err().chain();
         assert!(error.contains("loopback"), "{error}");
     }

@@ -24,15 +24,24 @@ pub fn to_status(error: Error) -> Status {
 /// What a client's caller is told. A status that has a source was not sent by a server: the
 /// connection could not be made, or broke.
 pub fn from_status(status: Status) -> Error {
-    if status.source().is_some() {
+    if let Some(why) = root_cause(&status) {
         let message = "the service does not answer, or went away in the middle";
-        return Error::unavailable(message).with_source(status);
+        return Error::unavailable(format!("{message}: {why}"));
     }
     let error = Error::new(kind(status.code()), status.message());
     match status.metadata().get(LOGIN_AT).and_then(|host| host.to_str().ok()) {
         Some(host) => error.with_login_at(host),
         None => error,
     }
+}
+
+/// What is at the bottom of a status that no server sent; what is between repeats it.
+fn root_cause(status: &Status) -> Option<String> {
+    let mut cause = status.source()?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Some(cause.to_string())
 }
 
 fn code(kind: Kind) -> Code {
