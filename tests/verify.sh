@@ -7,10 +7,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-packages=(busybox-static docker-registry openssl python3-venv skopeo umoci)
-# Docker's own packages bring these two, and would be removed for Debian's.
+packages=(buildah busybox-static docker-registry openssl podman python3-venv skopeo umoci)
+# Docker's own packages bring these three, and would be removed for Debian's.
 [ -n "$(PATH=$PATH:/usr/sbin command -v runc)" ] || packages+=(runc)
 [ -n "$(command -v ctr)" ] || packages+=(containerd)
+[ -n "$(PATH=$PATH:/usr/sbin command -v dockerd)" ] || packages+=(docker.io)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||

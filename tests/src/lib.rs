@@ -9,6 +9,7 @@ pub mod compare;
 pub mod container;
 pub mod cutter;
 pub mod demo;
+pub mod engines;
 pub mod fake;
 pub mod image;
 pub mod layer;

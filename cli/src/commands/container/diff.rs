@@ -41,7 +41,7 @@ impl Diff {
 /// Where something is mounted when the program runs: that it is there now is not the program's doing.
 fn is_ours(change: &Change) -> bool {
     let path = change.path.as_path();
-    let file = |name: &&str| path == Path::new("/etc").join(name);
-    let mounted = DIRS.iter().any(|dir| path == Path::new(dir)) || FILES.iter().any(|it| file(&it));
-    change.kind == Kind::Added && mounted
+    let dir = DIRS.iter().any(|dir| path == Path::new(dir));
+    let file = FILES.iter().any(|name| path == Path::new("/etc").join(name));
+    change.kind == Kind::Added && (dir || file)
 }
