@@ -36,6 +36,11 @@ trees: build
     cargo run --quiet --release --locked --package varve-tests --bin trees -- {{bench_address}} \
         lab/small:1 lab/python:1 lab/zstd:1=lab/python:1 lab/fat:1 lab/many:1 lab/onebig:1 lab/multi:1 lab/multi-docker:1
 
+# the same commands for docker and for varve: the same words, but for those that docs/docker.md lists (root)
+beside-docker:
+    cargo build --locked --package varve
+    VARVE_BINARY=$PWD/target/debug/varve cargo run --quiet --locked --package varve-tests --bin beside docs/docker.md
+
 # kill -9 of pulls, and of each of four services under ten pulls, at random moments, RUNS times
 soak-kill runs="100":
     cargo build --release --locked --workspace --bins

@@ -64,8 +64,6 @@ pub async fn pull(
     if let Some(image) = here::find(services, scope, wish, &target).await? {
         check_wish(wish, &image)?;
         lease::end_those_of_the_dead(&*services.leases, scope, &name).await?;
-        begin(&image, &*progress);
-        layers::all_exist(&image, &*progress);
         return Ok(Pulled::nothing(wish, target, image));
     }
     let lease = Lease::take(services, scope, &name).await?;

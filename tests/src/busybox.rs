@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use varve_core::Platform;
 use varve_core::testsuite::skipped;
 
-use crate::image::{Content, Family, Packing};
+use crate::image::{self, Content, Family, Packing};
 use crate::layer::Layer;
 use crate::peers;
 
@@ -70,4 +70,16 @@ pub fn plain(program: &[u8]) -> Content {
         "Cmd": ["sh"], "Env": ["PATH=/bin", "GREETING=good day"], "Labels": {"stage": "test"},
     });
     image(&[base(program).finish()], run)
+}
+
+/// One that shares its lowest layer, and is a year older.
+pub fn other(program: &[u8]) -> Content {
+    let more = Layer::new().dir("srv/", 0o755).file("srv/more", 0o644, b"more");
+    let layers = [base(program).finish(), more.finish()];
+    let run = json!({"Entrypoint": ["cat"], "Cmd": ["/srv/more"], "Env": ["PATH=/bin"]});
+    let mut config = image::config(&Platform::host(), &layers, run);
+    config["created"] = "2023-01-02T03:04:05Z".into();
+    let mut content = Content::default();
+    content.image_of(Family::Oci, Packing::Gzip, &layers, &config);
+    content
 }

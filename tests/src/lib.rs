@@ -1,6 +1,7 @@
 //! What the scenarios share: images made on the spot, registries to pull them from, the command
 //! under test, and trees as lists that can be compared.
 
+pub mod beside;
 pub mod bundle;
 pub mod busybox;
 pub mod cluster;

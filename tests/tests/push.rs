@@ -297,7 +297,7 @@ fn all_tags_of_a_repository_are_pushed_and_what_they_share_once() {
     let names = varve.run(&["push", "-a", "-q", &repository]).unwrap();
     assert_eq!(names, format!("{repository}:1\n{repository}:2\n{repository}:latest\n"));
     let error = varve.fail(&["push", "-a", &format!("{repository}:1")]).unwrap();
-    assert!(error.contains("--all-tags goes with a repository"), "{error}");
+    assert!(error.contains("tag can't be used with --all-tags/-a"), "{error}");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn what_cannot_be_pushed_is_told_in_one_line_with_what_to_do() {
     let digest = format!("{}/lab/copy@sha256:{}", registry.address(), "ab".repeat(32));
     for (name, want) in [
         (to.as_str(), "it takes no pushes"),
-        ("127.0.0.1:1/none:1", "tag does not exist: 127.0.0.1:1/none:1"),
+        ("127.0.0.1:1/none:1", "An image does not exist locally with the tag: 127.0.0.1:1/none:1"),
         (digest.as_str(), "cannot push a digest reference"),
     ] {
         let error = varve.fail(&["push", name]).unwrap();

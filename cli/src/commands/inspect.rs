@@ -77,7 +77,12 @@ impl Inspect {
                 Err(error) => return Err(error),
             }
         }
-        inspect(session, text).await
+        match inspect(session, text).await {
+            Err(error) if self.kind.is_none() && error.kind() == NotFound => Err(Error::not_found(
+                format!("No such object: {text}; `varve images` and `varve ps -a` list those here"),
+            )),
+            told => told,
+        }
     }
 }
 

@@ -172,9 +172,7 @@ impl Pull {
     ) -> Result<()> {
         let named = remote.reference.clone();
         if named.digest().is_some() || !defaulted {
-            let message = format!(
-                "{named}: --all-tags goes with a repository, and no tag or digest; leave out one of them"
-            );
+            let message = "tag can't be used with --all-tags/-a; leave out one of them";
             return Err(Error::invalid(message).into());
         }
         let (tags, snapshotter) =

@@ -81,9 +81,7 @@ impl Push {
         let (reference, defaulted) = &self.reference;
         if self.all_tags {
             if !defaulted {
-                let message = format!(
-                    "{reference}: --all-tags goes with a repository, and no tag; leave out one of them"
-                );
+                let message = "tag can't be used with --all-tags/-a; leave out one of them";
                 return Err(Error::invalid(message).into());
             }
             return self.tags(session).await;
@@ -92,7 +90,9 @@ impl Push {
         let named = session.services.images.get(&session.scope, &name).await.found()?;
         let named = named.ok_or_else(|| {
             let name = reference.familiar();
-            Error::not_found(format!("tag does not exist: {name}; `varve images` lists those here"))
+            Error::not_found(format!(
+                "An image does not exist locally with the tag: {name}; `varve images` lists those here"
+            ))
         })?;
         Ok(vec![(reference.clone(), named)])
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use varve_core::images::Image as Named;
-use varve_core::{Error, Result};
+use varve_core::{Error, Kind, Result};
 
 use crate::failure;
 use crate::find::{self, Found};
@@ -30,8 +30,13 @@ impl Rm {
         let mut failures = Vec::new();
         let mut taken = Vec::new();
         for text in &self.images {
-            if let Err(error) = self.take(session, text, &mut taken).await {
-                failures.push(error);
+            match self.take(session, text, &mut taken).await {
+                Ok(()) => {}
+                // As with Docker, what is to go at any price and is not there is no failure.
+                Err(error) if self.force && error.kind() == Kind::NotFound => {
+                    progress::warn(&format!("varve: {}", error.chain()));
+                }
+                Err(error) => failures.push(error),
             }
         }
         let (done, _) = removal::finish(session, taken).await?;
@@ -49,7 +54,10 @@ impl Rm {
             Found::Id(names) => self.all_of(text, names)?,
         };
         for named in &names {
-            taken.push(removal::take(session, named, self.force).await?);
+            match removal::take(session, named, self.force).await {
+                Ok(one) => taken.push(one),
+                Err(error) => return Err(conflict(session, named, error).await),
+            }
         }
         Ok(())
     }
@@ -59,12 +67,28 @@ impl Rm {
         if names.len() < 2 || self.force {
             return Ok(names);
         }
-        let names: Vec<String> = names.iter().map(|named| removal::familiar(&named.name)).collect();
-        let names = names.join(", ");
+        let all: Vec<String> = names.iter().map(|named| removal::familiar(&named.name)).collect();
         Err(Error::precondition(format!(
-            "image {text} has several names: {names}; remove them one by one, or all with --force"
+            "conflict: unable to delete {text} (must be forced) - image is referenced in multiple repositories; remove \
+             its names one by one, or all with --force: {}",
+            all.join(", ")
         )))
     }
+}
+
+/// The refusal of a name that a container uses, in Docker's words; any other error as it is.
+async fn conflict(session: &Session, named: &Named, error: Error) -> Error {
+    let all = session.services.containers.list(&session.scope, &[]).await.unwrap_or_default();
+    let user = all.into_iter().find(|one| one.image == named.name);
+    let (Kind::FailedPrecondition, Some(container)) = (error.kind(), user) else { return error };
+    let image = find::present(session, named).await.ok().flatten();
+    let id = image.map_or(named.target.digest, |image| image.id()).short();
+    Error::precondition(format!(
+        "conflict: unable to remove repository reference {:?} (must force) - container {} is using its referenced \
+         image {id}; remove that container first",
+        removal::familiar(&named.name),
+        &container.id[..container.id.len().min(12)],
+    ))
 }
 
 fn line(done: &Done) -> String {

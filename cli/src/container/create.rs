@@ -111,8 +111,8 @@ async fn free_name(services: &Services, scope: &Scope, asked: &str) -> Result<St
         return match owner(asked) {
             None => Ok(asked.to_owned()),
             Some(id) => Err(Error::already_exists(format!(
-                "the container name {asked} is in use by container {id}; remove that container, or \
-                 take another name"
+                "Conflict. The container name \"/{asked}\" is already in use by container \"{id}\". You have to \
+                 remove (or rename) that container to be able to reuse that name."
             ))),
         };
     }

@@ -32,9 +32,10 @@ fn claim(found: &Found, force: bool) -> Result<Option<File>> {
     let place = &found.place;
     if found.status().is_running() {
         if !force {
-            let name = &found.settings.name;
             return Err(Error::precondition(format!(
-                "container {name} is running; stop it first, or remove it with --force"
+                "You cannot remove a running container {}. Stop the container before attempting removal or force \
+                 remove",
+                found.container.id
             )));
         }
         stop::kill(found)?;

@@ -62,8 +62,10 @@ pub fn clear(found: &Found) -> Result<()> {
 /// Sends a signal to one that runs; to kill it is to wait for its end, too. Blocks.
 pub fn signal(found: &Found, number: i32) -> Result<()> {
     if !found.status().is_running() {
-        let name = &found.settings.name;
-        return Err(Error::precondition(format!("container {name} is not running")));
+        let (name, id) = (&found.settings.name, &found.container.id);
+        return Err(Error::precondition(format!(
+            "Cannot kill container: {name}: Container {id} is not running; `varve start` starts it"
+        )));
     }
     match number {
         KILL => kill(found),

@@ -16,7 +16,7 @@ use super::job::Job;
 use super::track::Track;
 use crate::failure::about;
 use crate::image::Image;
-use crate::progress::{Phase, Progress};
+use crate::progress::Phase;
 
 /// Layers that are downloaded at the same time; Docker takes three.
 const DOWNLOADS: usize = 4;
@@ -36,14 +36,6 @@ pub struct Brought {
     pub layer: Layer,
     pub fetched: Fetched,
     pub unpacked: Option<Unpacked>,
-}
-
-/// Shows each layer as it is when there is nothing to do.
-pub fn all_exist(image: &Image, progress: &dyn Progress) {
-    for number in 0..image.layers.len() {
-        progress.layer(number, Phase::Exists);
-    }
-    progress.end();
 }
 
 /// Looks at what is here.

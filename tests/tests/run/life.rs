@@ -23,9 +23,9 @@ fn a_container_is_left_alone_watched_stopped_and_started_again() {
     let error = varve.fail(&["start", "web"]).unwrap();
     assert!(error.contains("is running"), "{error}");
     let error = varve.fail(&["rm", "web"]).unwrap();
-    assert!(error.contains("web is running; stop it first"), "{error}");
+    assert!(error.contains("You cannot remove a running container"), "{error}");
     let error = varve.fail(&["run", "-d", "--name", "web", &yard.image, "true"]).unwrap();
-    assert!(error.contains("the container name web is in use"), "{error}");
+    assert!(error.contains("The container name \"/web\" is already in use"), "{error}");
     varve.run(&["kill", "-s", "HUP", "web"]).unwrap();
     until("it was told", || Ok(varve.run(&["logs", "web"])?.contains("hup"))).unwrap();
 

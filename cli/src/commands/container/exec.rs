@@ -60,10 +60,6 @@ pub struct Exec {
 
 impl Exec {
     pub async fn run(self, global: &Global) -> failure::Result<()> {
-        self.go(global).await.map_err(Failure::own)
-    }
-
-    async fn go(self, global: &Global) -> failure::Result<()> {
         super::run::need_root()?;
         if self.tty {
             terminal::need_any()?;
@@ -77,12 +73,13 @@ impl Exec {
             async |session: &crate::session::Session| Ok(find::find(session, &base, &text).await?);
         let found = life::with(global, work).await?;
         if !found.status().is_running() {
-            let name = &found.settings.name;
-            return Err(Error::precondition(format!("container {name} is not running")).into());
+            let id = &found.container.id;
+            let message = format!("Container {id} is not running; `varve start` starts it");
+            return Err(Error::precondition(message).into());
         }
         let done = tokio::task::spawn_blocking(move || self.execute(&found)).await;
-        let status = done.map_err(|error| Error::internal("a program").with_source(error))??;
-        failure::ended(status)
+        let done = done.map_err(|error| Error::internal("a program").with_source(error)).flatten();
+        failure::ended(done.map_err(|error| Failure::from(error).own())?)
     }
 
     /// Blocks until the program has ended.

@@ -54,7 +54,10 @@ impl Filters {
                 Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
                 None => (value, None),
             }),
-            _ => return bad(format!("there is no such filter; there are {KEYS}")),
+            _ => {
+                let message = format!("Invalid filter '{key}'; there are {KEYS}");
+                return Err(Error::invalid(message));
+            }
         }
         Ok(())
     }

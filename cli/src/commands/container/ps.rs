@@ -99,7 +99,7 @@ impl Ps {
         json!({
             "ID": id,
             "Image": output::clean(&settings.image),
-            "Command": format!("\"{}\"", self.cut(&output::clean(&settings.args.join(" ")))),
+            "Command": format!("\"{}\"", self.cut(&output::clean(&quoted(&settings.args)))),
             "RunningFor": format!("{} ago", age::since(created, now)),
             "CreatedAt": created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
             "Status": sentence(status, now),
@@ -132,6 +132,16 @@ fn sentence(status: &Status, now: Timestamp) -> String {
             format!("Exited ({}) {} ago", end.status, age::since(end.at, now))
         }
     }
+}
+
+/// As a shell would read it again.
+fn quoted(args: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,~^".contains(c);
+    let quote = |arg: &String| match !arg.is_empty() && arg.chars().all(plain) {
+        true => arg.clone(),
+        false => format!("'{}'", arg.replace('\'', "'\\''")),
+    };
+    args.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

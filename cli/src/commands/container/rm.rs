@@ -5,12 +5,13 @@ use varve_core::{Error, Result};
 
 use super::each;
 use crate::args::Global;
-use crate::container::find;
+use crate::container::find::{self, Found};
 use crate::container::place::Base;
 use crate::container::remove;
 use crate::failure;
 use crate::life;
-use crate::output;
+use crate::output::{self, size};
+use crate::session::Session;
 
 /// Remove containers, and all that they wrote
 #[derive(Args, Debug)]
@@ -27,7 +28,7 @@ pub struct Rm {
 impl Rm {
     pub async fn run(self, global: &Global) -> failure::Result<()> {
         let base = Base::of(global)?;
-        let work = async |session: &crate::session::Session| {
+        let work = async |session: &Session| {
             let mut failures = Vec::new();
             for text in &self.containers {
                 let removed = match find::find(session, &base, text).await {
@@ -60,17 +61,30 @@ impl Prune {
             return Ok(());
         }
         let base = Base::of(global)?;
-        let work = async |session: &crate::session::Session| {
-            let mut failures = Vec::new();
+        let work = async |session: &Session| {
+            let (mut removed, mut failures, mut bytes) = (Vec::new(), Vec::new(), 0);
             for found in find::all(session, &base).await? {
                 if found.status().is_running() {
                     continue;
                 }
+                let size = written(session, &found).await;
                 match remove::remove(session, &found, false).await {
-                    Ok(()) => output::tell(&found.container.id),
+                    Ok(()) => {
+                        removed.push(found.container.id);
+                        bytes += size;
+                    }
                     Err(error) => failures.push(error),
                 }
             }
+            let total = format!("Total reclaimed space: {}", size::exact(bytes));
+            let lines: Vec<String> = match removed.is_empty() {
+                true => vec![total],
+                false => {
+                    let title = ["Deleted Containers:".to_owned()].into_iter();
+                    title.chain(removed.iter().cloned()).chain([String::new(), total]).collect()
+                }
+            };
+            session.output.lines(&lines, &removed)?;
             each::end(failures)
         };
         life::with(global, work).await
@@ -87,4 +101,14 @@ impl Prune {
         let answer = answer.map_err(|error| Error::io("reading the answer", error))?;
         Ok(answer.trim().eq_ignore_ascii_case("y"))
     }
+}
+
+/// Bytes that a container has written; what cannot be counted is nothing.
+async fn written(session: &Session, found: &Found) -> u64 {
+    let container = &found.container;
+    let usage = async {
+        let snapshotter = session.services.snapshotter(Some(&container.snapshotter)).await?;
+        snapshotter.snapshots.usage(&session.scope, &container.snapshot_key).await
+    };
+    usage.await.map_or(0, |usage| usage.size)
 }

@@ -61,7 +61,7 @@ impl Filters {
                 "label" | "until" => filters.take(key, value)?,
                 _ => {
                     let known = "there are label, label! and until";
-                    return Err(Error::invalid(format!("prune has no filter {key}; {known}")));
+                    return Err(Error::invalid(format!("Invalid filter '{key}'; {known}")));
                 }
             }
         }
@@ -71,7 +71,11 @@ impl Filters {
     fn take(&mut self, key: &str, value: &str) -> Result<()> {
         match key {
             "dangling" => {
-                let unknown = || Error::invalid(format!("dangling={value}: want true or false"));
+                let unknown = || {
+                    Error::invalid(format!(
+                        "Invalid filter 'dangling=[{value}]'; want true or false"
+                    ))
+                };
                 self.dangling = Some(truth(value).ok_or_else(unknown)?);
             }
             "until" => self.until = Some(moment(value)?),
@@ -79,7 +83,7 @@ impl Filters {
             "reference" => self.references.push(pattern(value)?),
             _ => {
                 return Err(Error::invalid(format!(
-                    "there is no filter {key}; there are before, dangling, label, reference, since, until"
+                    "Invalid filter '{key}'; there are before, dangling, label, reference, since, until"
                 )));
             }
         }

@@ -50,8 +50,9 @@ impl Reference {
     /// # Errors
     /// InvalidArgument, saying which rule of the grammar is broken.
     pub fn parse_with_default(text: &str) -> Result<(Self, bool)> {
-        let mut reference = Self::parse(text)
-            .map_err(|why| Error::invalid(format!("reference {:?}: {why}", brief(text))))?;
+        let mut reference = Self::parse(text).map_err(|why| {
+            Error::invalid(format!("invalid reference format: {:?}: {why}", brief(text)))
+        })?;
         let defaulted = reference.tag.is_none() && reference.digest.is_none();
         if defaulted {
             reference.tag = Some(DEFAULT_TAG.to_owned());

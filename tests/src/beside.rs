@@ -1,0 +1,9 @@
+//! Two commands told apart: what each says, without what may differ (ids, times, sizes), and where they differ still.
+
+mod expected;
+mod normal;
+mod script;
+
+pub use expected::Expected;
+pub use normal::Said;
+pub use script::commands;

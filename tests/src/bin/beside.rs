@@ -1,0 +1,75 @@
+//! `beside PAGE`: the commands of tests/beside/commands.txt, for docker and for varve; those that differ must be in the
+//! table of PAGE, and those in the table must differ. With `--all` every difference is shown.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use varve_tests::beside::{Expected, Said, commands};
+use varve_tests::busybox;
+use varve_tests::command::Varve;
+use varve_tests::engines::Docker;
+use varve_tests::peers;
+use varve_tests::registry::Registry;
+
+const SCRIPT: &str = include_str!("../../beside/commands.txt");
+
+#[allow(clippy::print_stdout)]
+fn main() -> Result<()> {
+    let page = std::env::args().nth(1).context("usage: beside PAGE [--all]")?;
+    let all = std::env::args().any(|arg| arg == "--all");
+    if !peers::need_root("beside")
+        || !peers::have(&["dockerd", "docker", "docker-registry", "runc"], "beside")
+    {
+        return Ok(());
+    }
+    let program = busybox::program("beside").context("no busybox")?;
+    // One for each: what the first pushes is there for the second otherwise.
+    let registries = [Registry::start()?, Registry::start()?];
+    for registry in &registries {
+        registry.push("lab/box", "1", &busybox::plain(&program))?;
+        registry.push("lab/box", "2", &busybox::other(&program))?;
+    }
+    let (docker, varve) = (Docker::start()?, Varve::new()?);
+    let mut expected = Expected::read(&std::fs::read_to_string(page)?);
+    let (theirs, ours) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let (mut alike, mut listed, mut unlisted) = (0, 0, Vec::new());
+    for (line, words) in commands(SCRIPT) {
+        let fill = |dir: &std::path::Path, registry: &Registry| -> Vec<String> {
+            let fill = |word: &String| {
+                let word = word.replace("{registry}", registry.address());
+                word.replace("{dir}", &dir.display().to_string())
+            };
+            words.iter().map(fill).collect()
+        };
+        let said = |mut command: Command, name, registry: &Registry| -> Result<Said> {
+            let output = command.stdin(Stdio::null()).output()?;
+            Ok(Said::of(&output, name, registry.address()))
+        };
+        let mut command = docker.command();
+        command.args(fill(theirs.path(), &registries[0]));
+        let docker = said(command, "docker", &registries[0])?;
+        let words = fill(ours.path(), &registries[1]);
+        let mut command = varve.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        command.env("DOCKER_CONFIG", ours.path());
+        let varve = said(command, "varve", &registries[1])?;
+        let same = docker == varve;
+        let known = !same && expected.takes(line);
+        match (same, known) {
+            (true, _) => alike += 1,
+            (false, true) => listed += 1,
+            (false, false) => unlisted.push(line),
+        }
+        if !same && (all || !known) {
+            println!("{line}\n  docker {docker:?}\n  varve  {varve:?}");
+        }
+    }
+    println!(
+        "{alike} alike, {listed} different as listed, {} different and not listed",
+        unlisted.len()
+    );
+    let left = expected.left();
+    if !unlisted.is_empty() || !left.is_empty() {
+        bail!("not listed: {unlisted:#?}\nlisted, but alike: {left:#?}");
+    }
+    Ok(())
+}
