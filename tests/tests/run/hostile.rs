@@ -125,5 +125,5 @@ fn labels_of_an_image_that_an_engine_acts_by_are_not_taken_over() {
     assert_eq!(keys, ["harmless", "varve.image"]);
     assert_eq!(labels["varve.image"].as_str().unwrap().len(), "sha256:".len() + 64);
     let error = yard.varve.fail(&["rmi", &image]).unwrap();
-    assert!(error.contains("in use by container"), "{error}");
+    assert!(error.contains("is using its referenced image"), "{error}");
 }
