@@ -28,7 +28,7 @@ pub use layout::{IMAGE_NAME, REF_NAME};
 pub use listing::{Format, Listed, What as ListedAs, list};
 pub use shelf::{File, Shelf};
 pub use stream::{Input, Packed};
-pub use write::{TarWriter, Target};
+pub use write::{Pouring, TarWriter, Target};
 
 use varve_core::{Error, Kind};
 

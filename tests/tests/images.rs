@@ -63,7 +63,10 @@ fn an_image_is_removed_by_the_start_of_its_id_and_all_names_only_by_force() {
     varve.run(&["tag", &image, "mine:2"]).unwrap();
     let short = &id(&varve)["sha256:".len()..][..12].to_owned();
     let error = varve.fail(&["rmi", short]).unwrap();
-    assert!(error.contains("referenced in multiple repositories") && error.contains("mine:2"), "{error}");
+    assert!(
+        error.contains("referenced in multiple repositories") && error.contains("mine:2"),
+        "{error}"
+    );
     assert_eq!(listed(&varve).len(), 2, "nothing has changed");
     let said = varve.run(&["rmi", "--force", short]).unwrap();
     assert_eq!(said.matches("Untagged: ").count(), 3, "{said}");
@@ -147,7 +150,12 @@ fn lists_are_filtered_and_formatted_as_docker_does() {
     assert_eq!(ids, format!("{}\n", id(&varve)).repeat(2), "two names of one image, one ID");
     for bad in [["--filter", "frob=1"], ["--filter", "x"], ["--format", "{{.Frob}}"]] {
         let error = varve.fail(&[&["images"], &bad[..]].concat()).unwrap();
-        assert!(["there is no field", "Invalid filter 'frob'", "want KEY=VALUE"].iter().any(|it| error.contains(it)), "{error}");
+        assert!(
+            ["there is no field", "Invalid filter 'frob'", "want KEY=VALUE"]
+                .iter()
+                .any(|it| error.contains(it)),
+            "{error}"
+        );
     }
 }
 

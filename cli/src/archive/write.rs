@@ -25,22 +25,52 @@ pub enum Target {
     Stdout,
 }
 
-/// An archive that is being written.
-pub struct TarWriter {
-    /// Nothing says that the archive is whole.
+/// Bytes on their way to a target, written by a thread of its own.
+pub struct Pouring {
+    /// Nothing says that all of it has come.
     to: mpsc::Sender<Option<Bytes>>,
     thread: JoinHandle<Result<()>>,
+}
+
+impl Pouring {
+    pub fn into(target: Target) -> Self {
+        let (to, from) = mpsc::channel(AHEAD);
+        let thread = tokio::task::spawn_blocking(move || write(target, from));
+        Self { to, thread }
+    }
+
+    pub async fn bytes(&mut self, bytes: Bytes) -> Result<()> {
+        match self.to.send(Some(bytes)).await {
+            Ok(()) => Ok(()),
+            // The thread has ended, and knows why.
+            Err(_) => self.end().await,
+        }
+    }
+
+    /// Says that this was all, and answers when it is written.
+    pub async fn finish(mut self) -> Result<()> {
+        // Where nobody takes it, the thread has ended and tells why.
+        let _ = self.to.send(None).await;
+        self.end().await
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        let ended = (&mut self.thread).await;
+        ended.map_err(|error| Error::internal("writing the archive").with_source(error))?
+    }
+}
+
+/// An archive that is being written.
+pub struct TarWriter {
+    to: Pouring,
     /// Bytes of the entry that are still to come.
     left: u64,
     size: u64,
 }
 
 impl TarWriter {
-    /// Writes to `target`, on a thread of its own.
     pub fn new(target: Target) -> Self {
-        let (to, from) = mpsc::channel(AHEAD);
-        let thread = tokio::task::spawn_blocking(move || write(target, from));
-        Self { to, thread, left: 0, size: 0 }
+        Self { to: Pouring::into(target), left: 0, size: 0 }
     }
 
     /// A directory; its name ends in a slash.
@@ -68,20 +98,18 @@ impl TarWriter {
     pub async fn bytes(&mut self, bytes: Bytes) -> Result<()> {
         let len = bytes.len() as u64;
         self.left = self.left.checked_sub(len).ok_or_else(|| Error::internal("a blob grew"))?;
-        self.send(bytes).await?;
+        self.to.bytes(bytes).await?;
         let padding = self.size.next_multiple_of(BLOCK as u64) - self.size;
         match self.left == 0 && padding > 0 {
-            true => self.send(Bytes::from_static(&[0; BLOCK]).slice(..padding as usize)).await,
+            true => self.to.bytes(Bytes::from_static(&[0; BLOCK]).slice(..padding as usize)).await,
             false => Ok(()),
         }
     }
 
     /// Ends the archive, and answers when all of it is written.
     pub async fn finish(mut self) -> Result<()> {
-        self.send(Bytes::from_static(&[0; 2 * BLOCK])).await?;
-        // Where nobody takes it, the thread has ended and tells why.
-        let _ = self.to.send(None).await;
-        self.end().await
+        self.to.bytes(Bytes::from_static(&[0; 2 * BLOCK])).await?;
+        self.to.finish().await
     }
 
     async fn begin(&mut self, name: &str, size: u64, flag: u8, mode: u32) -> Result<()> {
@@ -89,20 +117,7 @@ impl TarWriter {
             return Err(Error::internal("an entry began before the last one's end"));
         }
         (self.left, self.size) = (size, size);
-        self.send(header(name, size, flag, mode)?).await
-    }
-
-    async fn send(&mut self, bytes: Bytes) -> Result<()> {
-        match self.to.send(Some(bytes)).await {
-            Ok(()) => Ok(()),
-            // The thread has ended, and knows why.
-            Err(_) => self.end().await,
-        }
-    }
-
-    async fn end(&mut self) -> Result<()> {
-        let ended = (&mut self.thread).await;
-        ended.map_err(|error| Error::internal("writing the archive").with_source(error))?
+        self.to.bytes(header(name, size, flag, mode)?).await
     }
 }
 

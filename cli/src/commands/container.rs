@@ -9,6 +9,7 @@ pub mod diff;
 mod each;
 mod env;
 pub mod exec;
+pub mod export;
 mod filter;
 pub mod inspect;
 pub mod logs;
@@ -54,6 +55,7 @@ enum Command {
     Attach(attach::Attach),
     Commit(commit::Commit),
     Diff(diff::Diff),
+    Export(export::Export),
     Inspect(inspect::Inspect),
 }
 
@@ -73,6 +75,7 @@ pub enum Alone {
     Attach(attach::Attach),
     Commit(commit::Commit),
     Diff(diff::Diff),
+    Export(export::Export),
 }
 
 impl Alone {
@@ -91,6 +94,7 @@ impl Alone {
             Self::Attach(attach) => Command::Attach(attach),
             Self::Commit(commit) => Command::Commit(commit),
             Self::Diff(diff) => Command::Diff(diff),
+            Self::Export(export) => Command::Export(export),
         };
         command.run(global).await
     }
@@ -119,6 +123,7 @@ impl Command {
             Self::Attach(attach) => attach.run(global).await,
             Self::Commit(commit) => commit.run(global).await,
             Self::Diff(diff) => diff.run(global).await,
+            Self::Export(export) => export.run(global).await,
             Self::Inspect(inspect) => inspect.run(global).await,
         }
     }

@@ -50,15 +50,7 @@ enum Format {
 
 impl Save {
     pub async fn run(self, session: &Session) -> Result<()> {
-        let target = match self.file {
-            Some(file) => Target::File(PathBuf::from(file)),
-            None if io::stdout().is_terminal() => {
-                let message =
-                    "cowardly refusing to save to a terminal; give --output FILE, or redirect";
-                return Err(Error::invalid(message).into());
-            }
-            None => Target::Stdout,
-        };
+        let target = target(self.file)?;
         let platforms = match self.platform {
             Some(platform) => Platforms::One(platform),
             None if self.all_platforms => Platforms::All,
@@ -74,8 +66,19 @@ impl Save {
     }
 }
 
+/// Where an archive goes; InvalidArgument for a terminal.
+pub fn target(file: Option<String>) -> varve_core::Result<Target> {
+    match file {
+        Some(file) => Ok(Target::File(PathBuf::from(file))),
+        None if io::stdout().is_terminal() => Err(Error::invalid(
+            "cowardly refusing to save to a terminal; give --output FILE, or redirect",
+        )),
+        None => Ok(Target::Stdout),
+    }
+}
+
 /// A reader that went away ends the command without a word.
-fn failure(error: Error) -> Failure {
+pub fn failure(error: Error) -> Failure {
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     match io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe) {
         true => Failure::Pipe,

@@ -12,7 +12,7 @@ use varve_core::unpack::Layer;
 use varve_core::{DiffId, Error, Reference, Result};
 
 use super::find::Found;
-use super::runtime::{Paused, Runtime};
+use super::pause::pause;
 use crate::archive::Intake;
 use crate::changes;
 use crate::image::Image;
@@ -22,6 +22,9 @@ use crate::load::under_lease;
 use crate::making::{Made, Making};
 use crate::services::Snapshotter;
 use crate::session::Session;
+
+/// What to do where a program cannot be paused.
+const OR_ELSE: &str = "--pause=false commits it as it runs";
 
 /// What the image is to be, beside what the container makes it.
 pub struct Wish {
@@ -76,7 +79,7 @@ async fn layer(
 ) -> Result<Layer> {
     let scope = making.intake.scope();
     let snapshotter: &Snapshotter = making.snapshotter;
-    let paused = if wish.pause { pause(found).await? } else { None };
+    let paused = if wish.pause { pause(found, OR_ELSE).await? } else { None };
     let new = NewLayer { media_type: family.layer(), ..NewLayer::default() };
     let made = changes::layer(scope, snapshotter, &found.container.snapshot_key, new).await;
     drop(paused);
@@ -86,25 +89,4 @@ async fn layer(
         Error::internal(format!("layer {}: the differ did not label it", blob.digest))
     })?;
     Ok(Layer { blob, diff_id: DiffId(diff_id.parse()?), parent: base.top() })
-}
-
-async fn pause(found: &Found) -> Result<Option<Paused>> {
-    if !found.status().is_running() {
-        return Ok(None);
-    }
-    let (settings, place) = (found.settings.clone(), found.place.clone());
-    let pausing = tokio::task::spawn_blocking(move || {
-        let runtime = Runtime::find(settings.runtime.as_deref(), place.base())?;
-        runtime.pause(&place)
-    });
-    let paused = pausing.await.map_err(|error| Error::internal("pausing").with_source(error))?;
-    match paused {
-        Ok(paused) => Ok(Some(paused)),
-        // Its program has ended meanwhile.
-        Err(_) if !found.status().is_running() => Ok(None),
-        Err(error) => Err(error.context(format!(
-            "container {}: cannot be paused; --pause=false commits it as it runs",
-            found.settings.name
-        ))),
-    }
 }

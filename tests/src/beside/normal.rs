@@ -27,7 +27,7 @@ impl Said {
             let all = text.lines().map(line).filter(|line| !line.is_empty());
             let mut all: Vec<String> =
                 all.filter(|line| !DROPPED.iter().any(|it| line.contains(it))).collect();
-            sort_layers(&mut all);
+            sort_unordered(&mut all);
             all
         };
         Self {
@@ -38,15 +38,16 @@ impl Said {
     }
 }
 
-/// Layers move at the same time: their lines come in any order.
-fn sort_layers(lines: &mut [String]) {
+/// Layers move at the same time, and Docker compares directories in no order: such lines are sorted.
+fn sort_unordered(lines: &mut [String]) {
     let is_layer = |line: &String| line.starts_with("<id>: ");
-    let (Some(first), Some(last)) =
-        (lines.iter().position(is_layer), lines.iter().rposition(is_layer))
-    else {
-        return;
-    };
-    lines[first..=last].sort();
+    let is_change = |line: &String| ["A /", "C /", "D /"].iter().any(|kind| line.starts_with(kind));
+    let unordered = |line: &String| is_layer(line) || is_change(line);
+    let first = lines.iter().position(unordered);
+    let last = lines.iter().rposition(unordered);
+    if let (Some(first), Some(last)) = (first, last) {
+        lines[first..=last].sort();
+    }
 }
 
 fn line(line: &str) -> String {

@@ -28,6 +28,7 @@ fn main() -> Result<()> {
     for registry in &registries {
         registry.push("lab/box", "1", &busybox::plain(&program))?;
         registry.push("lab/box", "2", &busybox::other(&program))?;
+        registry.push("lab/one", "1", &busybox::plain(&program))?;
     }
     let (docker, varve) = (Docker::start()?, Varve::new()?);
     let mut expected = Expected::read(&std::fs::read_to_string(page)?);

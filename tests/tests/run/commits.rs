@@ -111,3 +111,28 @@ fn volumes_and_what_is_mounted_are_no_part_of_an_image() {
     let told = varve.output(&["run", "--rm", "kept:1", "sh", "-c", seen]).unwrap();
     assert_eq!(String::from_utf8_lossy(&told.stdout), "own\n0\n");
 }
+
+#[test]
+fn the_whole_tree_is_exported_and_imported_again() {
+    let Some(yard) = Yard::new("exported").unwrap() else { return };
+    let (varve, dir) = (&yard.varve, tempfile::tempdir().unwrap());
+    varve.run(&["run", "--name", "worker", &yard.image, "sh", "-c", CHANGES]).unwrap();
+    let file = dir.path().join("tree.tar").display().to_string();
+    assert_eq!(varve.run(&["export", "--output", &file, "worker"]).unwrap(), "");
+    let piped = varve.output(&["export", "worker"]).unwrap().stdout;
+    assert_eq!(piped, std::fs::read(&file).unwrap(), "the same tree, the same bytes");
+    varve.run(&["rm", "worker"]).unwrap();
+    varve.run(&["import", "--change", "ENV PATH=/bin", &file, "again:1"]).unwrap();
+    let seen = "test ! -e /etc/group && stat -c %a /etc && cat /new/link";
+    assert_eq!(varve.run(&["run", "--rm", "again:1", "sh", "-c", seen]).unwrap(), "700\ndata\n");
+    let blobs = varve.json(&["content", "ls"]).unwrap();
+    let tar = blobs.as_array().unwrap().iter().filter(|blob| blob["size"] == piped.len());
+    assert_eq!(tar.count(), 1, "the import's alone: {blobs}");
+    let error = varve.fail(&["export", "nobody"]).unwrap();
+    assert!(error.contains("No such container: nobody"), "{error}");
+    // A program that runs stands still meanwhile, and goes on.
+    yard.detached(&["--name", "busy"], &["sh", "-c", "while true; do echo x >> /log; done"])
+        .unwrap();
+    varve.run(&["export", "--output", &file, "busy"]).unwrap();
+    assert_eq!(yard.status("busy").unwrap(), "running 0");
+}

@@ -137,7 +137,10 @@ fn an_image_is_not_removed_while_a_container_running_or_not_was_made_of_it() {
     let id = yard.detached(&[], &["sleep", "1000"]).unwrap();
     for _ in 0..2 {
         let error = varve.fail(&["rmi", &yard.image]).unwrap();
-        assert!(error.contains(&format!("(must force) - container {} is using", &id[..12])), "{error}");
+        assert!(
+            error.contains(&format!("(must force) - container {} is using", &id[..12])),
+            "{error}"
+        );
         varve.run(&["stop", "--time", "0", &id]).unwrap();
     }
     let pruned = varve.run(&["image", "prune", "--all", "--force"]).unwrap();
