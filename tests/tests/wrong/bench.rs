@@ -55,9 +55,7 @@ impl Bench {
     /// Runs a line of the table.
     pub fn run(&self, line: &str) -> Result<Told> {
         let fill = |word: String| {
-            let filled =
-                self.values.iter().fold(word, |word, (name, value)| word.replace(name, value));
-            filled
+            self.values.iter().fold(word, |word, (name, value)| word.replace(name, value))
         };
         let words: Vec<String> = table::words(line).into_iter().map(fill).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
