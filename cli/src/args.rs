@@ -195,9 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn images_and_image_list_with_and_without_ls() {
-        for line in ["varve images", "varve images ls", "varve image ls"] {
+    fn images_lists_with_and_without_ls_and_image_wants_to_know() {
+        for line in ["varve images", "varve images ls", "varve images alpine"] {
             assert!(matches!(parse(line).unwrap().command, Command::Images(_)), "{line}");
+        }
+        assert!(matches!(parse("varve image ls").unwrap().command, Command::Image(_)));
+        for line in ["varve image", "varve image remvoe"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }
 

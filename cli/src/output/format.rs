@@ -32,6 +32,14 @@ impl Format {
         Template::parse(&text).map(Self::Lines)
     }
 
+    /// Whether the field may be asked for.
+    pub fn may_use(&self, field: &str) -> bool {
+        match self {
+            Self::Json => true,
+            Self::Table(template) | Self::Lines(template) => template.may_use(field),
+        }
+    }
+
     /// The text for `rows`, each an object. `headers` names the columns of the fields.
     pub fn rows(&self, rows: &[Value], headers: &[(&str, &str)]) -> Result<String> {
         match self {

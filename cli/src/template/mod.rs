@@ -14,14 +14,25 @@ use varve_core::Result;
 
 /// A template that was understood.
 #[derive(Clone, Debug)]
-pub struct Template(Vec<parse::Node>);
+pub struct Template {
+    nodes: Vec<parse::Node>,
+    text: String,
+}
 
 impl Template {
     /// InvalidArgument, in words, where it means nothing.
     pub fn parse(text: &str) -> Result<Self> {
         let pieces = lex::pieces(text);
         let nodes = pieces.and_then(parse::parse);
-        Ok(Self(nodes.map_err(|error| error.context(format!("template {text:?}")))?))
+        let nodes = nodes.map_err(|error| error.context(format!("template {text:?}")))?;
+        Ok(Self { nodes, text: text.to_owned() })
+    }
+
+    /// Whether the field may be asked for: by its name, or with all others.
+    pub fn may_use(&self, field: &str) -> bool {
+        // The whole, a variable, or a name that is put together: `{{.}}`, `{{json .}}`, `{{index . "ID"}}`.
+        let all = [". ", ".}", ".)", ".|", "$", "index", "range", "with"];
+        all.iter().any(|word| self.text.contains(word)) || self.text.contains(field)
     }
 
     /// What `inspect --format` asks for, if anything: `json` stands for all of it in one line.
@@ -32,7 +43,7 @@ impl Template {
 
     /// The text for `data`. InvalidArgument where it asks for a field or a function that there is not.
     pub fn render(&self, data: &Value) -> Result<String> {
-        eval::Evaluation::new(data).run(&self.0)
+        eval::Evaluation::new(data).run(&self.nodes)
     }
 }
 
@@ -41,6 +52,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_field_is_used_by_its_name_or_with_all_others() {
+        let uses = |text: &str| Template::parse(text).unwrap().may_use("Size");
+        for text in
+            ["{{.Size}}", "{{json .}}", "{{.}}", "{{index . \"Size\"}}", "{{$x := .ID}}{{$x}}"]
+        {
+            assert!(uses(text), "{text}");
+        }
+        assert!(!uses("{{.Repository}}:{{.Tag}}\t{{.ID}}"));
+    }
 
     fn data() -> Value {
         json!({

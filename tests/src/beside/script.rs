@@ -1,13 +1,13 @@
 //! The commands, as a file has them: a line each, `#` before what is none.
 
-/// Words of each line, as a shell splits them; only single quotes quote. `\t` is a tabulator, as Go's templates have it
-/// from a person's shell.
+/// Each line, and its words.
 pub fn commands(text: &str) -> Vec<(&str, Vec<String>)> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| (line, words(line))).collect()
 }
 
-fn words(line: &str) -> Vec<String> {
+/// The words of a line, as a shell splits them; only single quotes quote.
+pub fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
     for one in line.chars() {
         match one {
@@ -21,4 +21,9 @@ fn words(line: &str) -> Vec<String> {
     }
     words.extend(word);
     words
+}
+
+#[test]
+fn words_are_split_as_a_shell_does() {
+    assert_eq!(words("a  'b c' '' d'e f'g"), ["a", "b c", "", "de fg"]);
 }

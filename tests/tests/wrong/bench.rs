@@ -7,12 +7,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use tempfile::TempDir;
+use varve_tests::beside::words;
 use varve_tests::command::Varve;
 use varve_tests::container::Told;
 use varve_tests::demo;
 use varve_tests::fake::Fake;
 
-use crate::{broken, table};
+use crate::broken;
 
 pub struct Bench {
     varve: Varve,
@@ -57,7 +58,7 @@ impl Bench {
         let fill = |word: String| {
             self.values.iter().fold(word, |word, (name, value)| word.replace(name, value))
         };
-        let words: Vec<String> = table::words(line).into_iter().map(fill).collect();
+        let words: Vec<String> = words(line).into_iter().map(fill).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut command = self.varve.command(&words);
         // No login of whoever runs the test.

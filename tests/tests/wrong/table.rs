@@ -13,26 +13,3 @@ pub fn section(title: &str) -> Vec<&'static str> {
 pub fn all() -> Vec<&'static str> {
     TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
-
-/// The words of a line, as a shell splits them; only single quotes quote.
-pub fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let (mut word, mut quoted) = (None::<String>, false);
-    for one in line.chars() {
-        match one {
-            '\'' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            ' ' if !quoted => words.extend(word.take()),
-            other => word.get_or_insert_default().push(other),
-        }
-    }
-    words.extend(word);
-    words
-}
-
-#[test]
-fn words_are_split_as_a_shell_does() {
-    assert_eq!(words("a  'b c' '' d'e f'g"), ["a", "b c", "", "de fg"]);
-}

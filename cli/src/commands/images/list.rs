@@ -1,7 +1,7 @@
 //! `varve images ls`, in Docker's columns.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 use varve_core::{Result, Timestamp};
 
 use super::filter::Filters;
@@ -90,39 +90,56 @@ impl Ls {
 
     fn shown(&self, rows: &[Row], format: &Format) -> Result<String> {
         let now = varve_core::time::now();
-        let rows: Vec<Value> = rows.iter().map(|row| self.data(row, now)).collect();
+        // The first is whole: that there is no such field is told with those that there are.
+        let wanted = |n: usize, field: &str| n == 0 || format.may_use(field);
+        let rows = rows.iter().enumerate();
+        let rows: Vec<Value> =
+            rows.map(|(n, row)| self.data(row, now, |field| wanted(n, field))).collect();
         format.rows(&rows, HEADERS)
     }
 
-    /// What a template sees.
-    fn data(&self, row: &Row, now: Timestamp) -> Value {
-        let id = match &row.id {
+    /// What a template sees: the fields that are wanted.
+    fn data(&self, row: &Row, now: Timestamp, wanted: impl Fn(&str) -> bool) -> Value {
+        let mut data = serde_json::Map::new();
+        let mut put = |field: &str, value: &dyn Fn() -> String| {
+            if wanted(field) {
+                data.insert(field.to_owned(), value().into());
+            }
+        };
+        put("Repository", &|| output::clean(&row.repository));
+        put("Tag", &|| output::clean(&row.tag));
+        put("ID", &|| self.id(row));
+        put("Digest", &|| row.digest.clone());
+        put("CreatedSince", &|| match row.created {
+            Some(created) => format!("{} ago", age::since(created, now)),
+            None => "N/A".into(),
+        });
+        put("CreatedAt", &|| match row.created {
+            Some(created) => created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
+            None => "N/A".into(),
+        });
+        put("Size", &|| shown_size(row));
+        put("VirtualSize", &|| shown_size(row));
+        put("Platform", &|| row.platform.clone().unwrap_or_default());
+        // Docker's own lists do not fill these in either.
+        ["Containers", "SharedSize", "UniqueSize"].iter().for_each(|it| put(it, &|| "N/A".into()));
+        data.into()
+    }
+
+    fn id(&self, row: &Row) -> String {
+        match &row.id {
             Some(id) if self.no_trunc => id.clone(),
             Some(id) => id["sha256:".len()..][..12].to_owned(),
             None => "<missing>".into(),
-        };
-        let size = match (row.size, row.packed_size) {
-            (Some(size), _) => size::short(size),
-            (None, Some(packed)) => format!("{} (packed)", size::short(packed)),
-            (None, None) => "N/A".into(),
-        };
-        let since = row.created.map(|created| format!("{} ago", age::since(created, now)));
-        let at = row.created.map(|created| created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"));
-        json!({
-            "Repository": output::clean(&row.repository),
-            "Tag": output::clean(&row.tag),
-            "ID": id,
-            "Digest": row.digest,
-            "CreatedSince": since.unwrap_or_else(|| "N/A".into()),
-            "CreatedAt": at.map_or_else(|| "N/A".into(), |at| at.to_string()),
-            "Size": size,
-            "VirtualSize": size,
-            "Platform": row.platform.clone().unwrap_or_default(),
-            // Docker's own lists do not fill these in either.
-            "Containers": "N/A",
-            "SharedSize": "N/A",
-            "UniqueSize": "N/A",
-        })
+        }
+    }
+}
+
+fn shown_size(row: &Row) -> String {
+    match (row.size, row.packed_size) {
+        (Some(size), _) => size::short(size),
+        (None, Some(packed)) => format!("{} (packed)", size::short(packed)),
+        (None, None) => "N/A".into(),
     }
 }
 

@@ -191,15 +191,13 @@ impl Store {
         let (layout, shown) = (self.layout.clone(), self.index.lock().await.derived.clone());
         self.records
             .read(move |db| {
-                let mut unnamed = Vec::new();
+                // One that gets a record meanwhile is spared when it is about to be removed.
                 let all = layout.list_blobs()?.into_iter();
-                for digest in all.filter(|digest| !shown.contains(digest)) {
-                    let holders = db.scan(&edges::holder_prefix(&digest))?;
-                    if holders.iter().all(|(key, _)| doomed.contains(key)) {
-                        unnamed.push(digest);
-                    }
-                }
-                Ok(unnamed)
+                let holders = db.scan(edges::HOLDERS)?.into_iter();
+                let living = holders.filter(|(key, _)| !doomed.contains(key));
+                let named: HashSet<Digest> =
+                    living.filter_map(|(key, _)| edges::held(&key)).collect();
+                Ok(all.filter(|it| !shown.contains(it) && !named.contains(it)).collect())
             })
             .await
     }

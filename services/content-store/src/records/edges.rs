@@ -165,9 +165,18 @@ pub fn owners(
     Ok(edges.filter_map(owner).collect())
 }
 
+/// The prefix of all holder keys.
+pub const HOLDERS: &[u8] = b"holder/";
+
 /// That a namespace has a blob: `holder/<digest>/<namespace>`.
 pub fn holder_key(digest: &Digest, namespace: &Namespace) -> Vec<u8> {
     format!("holder/{digest}/{namespace}").into_bytes()
+}
+
+/// The blob that a holder key tells of.
+pub fn held(key: &[u8]) -> Option<Digest> {
+    let rest = std::str::from_utf8(key.strip_prefix(HOLDERS)?).ok()?;
+    rest.split_once('/')?.0.parse().ok()
 }
 
 /// The prefix of the namespaces that have a blob.
