@@ -6,4 +6,4 @@ mod script;
 
 pub use expected::Expected;
 pub use normal::Said;
-pub use script::{commands, words};
+pub use script::{commands, fill, words};
