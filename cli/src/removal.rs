@@ -48,7 +48,9 @@ pub async fn take(session: &Session, named: &Named, force: bool) -> Result<Taken
 /// What taking a name takes: the name, and with the last one of its repository `repository@digest`.
 pub fn untagged(named: &Named, from_registry: Option<String>, left: &[String]) -> Vec<String> {
     let name = (!is_dangling(&named.name)).then(|| familiar(&named.name));
-    let digest = from_registry.filter(|_| !same_repository(named, left));
+    // What is named by its digest alone is told once.
+    let digest = from_registry.filter(|digest| Some(digest) != name.as_ref());
+    let digest = digest.filter(|_| !same_repository(named, left));
     name.into_iter().chain(digest).collect()
 }
 

@@ -56,7 +56,7 @@ fn what_cannot_be_searched_is_told_in_one_line() {
     for (args, want) in [
         (&["search", "127.0.0.1:1/x"][..], "cannot connect to 127.0.0.1:1"),
         (&["search", "docker.io/"], "want a part of a name"),
-        (&["search", "--filter", "size=1", "x"], "there is no filter size"),
+        (&["search", "--filter", "size=1", "x"], "Invalid filter 'size'"),
     ] {
         let error = varve.fail(args).unwrap();
         assert!(error.contains(want) && error.lines().count() == 1, "{error}");

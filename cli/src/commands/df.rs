@@ -70,7 +70,7 @@ struct Report {
 
 impl Df {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
-        let format = Format::parse(self.format.as_deref().unwrap_or(TABLE))?;
+        let format = Format::parse_or(self.format.as_deref(), TABLE)?;
         let account = Account::load(session).await?;
         let detail = match self.verbose {
             true => Some(Detail::of(session, &account).await?),

@@ -62,7 +62,7 @@ struct Row {
 impl History {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
         let default = if self.quiet { "{{.ID}}" } else { TABLE };
-        let format = Format::parse(self.format.as_deref().unwrap_or(default))?;
+        let format = Format::parse_or(self.format.as_deref(), default)?;
         let named = find::find(session, &self.image).await?.first().clone();
         let Some(image) = find::present(session, &named).await? else {
             let image = &self.image;

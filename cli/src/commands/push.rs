@@ -88,13 +88,20 @@ impl Push {
         }
         let name = reference.to_string();
         let named = session.services.images.get(&session.scope, &name).await.found()?;
-        let named = named.ok_or_else(|| {
-            let name = reference.familiar();
-            Error::not_found(format!(
-                "An image does not exist locally with the tag: {name}; `varve images` lists those here"
-            ))
-        })?;
-        Ok(vec![(reference.clone(), named)])
+        match named {
+            Some(named) => Ok(vec![(reference.clone(), named)]),
+            None => Err(self.missing(session).await.into()),
+        }
+    }
+
+    /// In Docker's words, which differ where other tags of the repository are here.
+    async fn missing(&self, session: &Session) -> Error {
+        let name = self.reference.0.familiar();
+        let said = match self.tags(session).await {
+            Ok(_) => format!("tag does not exist: {name}"),
+            Err(_) => format!("An image does not exist locally with the tag: {name}"),
+        };
+        Error::not_found(format!("{said}; `varve images` lists those here"))
     }
 
     async fn tags(&self, session: &Session) -> Result<Vec<(Reference, Named)>> {
@@ -108,7 +115,9 @@ impl Push {
         let found: Vec<_> = all.into_iter().filter_map(of).collect();
         if found.is_empty() {
             let name = self.reference.0.familiar_repository();
-            let message = format!("no tag of {name} is here; `varve images` lists those that are");
+            let message = format!(
+                "An image does not exist locally with the tag: {name}; `varve images` lists those here"
+            );
             return Err(Error::not_found(message).into());
         }
         Ok(found)

@@ -4,6 +4,7 @@ use clap::Args;
 use varve_core::images::Image as Named;
 use varve_core::{Error, Kind, Result};
 
+use crate::container::state::Status;
 use crate::failure;
 use crate::find::{self, Found};
 use crate::progress;
@@ -49,14 +50,14 @@ impl Rm {
     }
 
     async fn take(&self, session: &Session, text: &str, taken: &mut Vec<Taken>) -> Result<()> {
-        let names = match find::find(session, text).await? {
-            Found::Name(named) => vec![*named],
-            Found::Id(names) => self.all_of(text, names)?,
+        let (names, by_id) = match find::find(session, text).await? {
+            Found::Name(named) => (vec![*named], false),
+            Found::Id(names) => (self.all_of(text, names)?, true),
         };
         for named in &names {
             match removal::take(session, named, self.force).await {
                 Ok(one) => taken.push(one),
-                Err(error) => return Err(conflict(session, named, error).await),
+                Err(error) => return Err(conflict(session, named, by_id, error).await),
             }
         }
         Ok(())
@@ -76,19 +77,29 @@ impl Rm {
     }
 }
 
-/// The refusal of a name that a container uses, in Docker's words; any other error as it is.
-async fn conflict(session: &Session, named: &Named, error: Error) -> Error {
+/// The refusal of an image that a container uses, in Docker's words, which differ where it was meant by its ID;
+/// any other error as it is.
+async fn conflict(session: &Session, named: &Named, by_id: bool, error: Error) -> Error {
     let all = session.services.containers.list(&session.scope, &[]).await.unwrap_or_default();
     let user = all.into_iter().find(|one| one.image == named.name);
     let (Kind::FailedPrecondition, Some(container)) = (error.kind(), user) else { return error };
     let image = find::present(session, named).await.ok().flatten();
     let id = image.map_or(named.target.digest, |image| image.id()).short();
-    Error::precondition(format!(
-        "conflict: unable to remove repository reference {:?} (must force) - container {} is using its referenced \
-         image {id}; remove that container first",
-        removal::familiar(&named.name),
-        &container.id[..container.id.len().min(12)],
-    ))
+    let user = &container.id[..container.id.len().min(12)];
+    let said = match (by_id, Status::of(&session.base.place(&container.id))) {
+        (true, Status::Running { .. }) => format!(
+            "conflict: unable to delete {id} (must be forced) - image is being used by running container {user}"
+        ),
+        (true, _) => format!(
+            "conflict: unable to delete {id} (must be forced) - image is being used by stopped container {user}"
+        ),
+        (false, _) => format!(
+            "conflict: unable to remove repository reference {:?} (must force) - container {user} is using its \
+             referenced image {id}",
+            removal::familiar(&named.name)
+        ),
+    };
+    Error::precondition(format!("{said}; remove that container first"))
 }
 
 fn line(done: &Done) -> String {

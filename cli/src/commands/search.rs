@@ -124,7 +124,7 @@ impl Search {
     }
 
     fn format(&self) -> varve_core::Result<Format> {
-        Format::parse(self.format.as_deref().unwrap_or(TABLE))
+        Format::parse_or(self.format.as_deref(), TABLE)
     }
 
     fn shown(&self, rows: &[Row], format: &Format) -> varve_core::Result<String> {

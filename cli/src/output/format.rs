@@ -18,6 +18,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// What was asked for; nothing, or `table` alone, is the list's own columns.
+    pub fn parse_or(asked: Option<&str>, default: &str) -> Result<Self> {
+        Self::parse(asked.filter(|text| text.trim() != "table").unwrap_or(default))
+    }
+
     /// InvalidArgument where the template means nothing.
     pub fn parse(text: &str) -> Result<Self> {
         // What a shell's single quotes leave as it is.
@@ -71,6 +76,15 @@ mod tests {
     fn shown(format: &str) -> String {
         let rows = [json!({"Name": "a", "Size": "1kB"}), json!({"Name": "longer", "Size": "7MB"})];
         Format::parse(format).unwrap().rows(&rows, &[("Name", "NAME"), ("Size", "SIZE")]).unwrap()
+    }
+
+    #[test]
+    fn a_table_without_a_template_is_the_usual_one() {
+        for (asked, want) in [(None, "a\nlonger\n"), (Some("table"), "a\nlonger\n")] {
+            let rows = [json!({"Name": "a"}), json!({"Name": "longer"})];
+            let format = Format::parse_or(asked, "{{.Name}}").unwrap();
+            assert_eq!(format.rows(&rows, &[]).unwrap(), want, "{asked:?}");
+        }
     }
 
     #[test]

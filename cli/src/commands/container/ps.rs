@@ -68,7 +68,7 @@ impl Ps {
 
     async fn list(&self, session: &Session, base: &Base) -> failure::Result<()> {
         let default = if self.quiet { "{{.ID}}" } else { TABLE };
-        let format = Format::parse(self.format.as_deref().unwrap_or(default))?;
+        let format = Format::parse_or(self.format.as_deref(), default)?;
         let filters = Filters::parse(session, &self.filter).await?;
         remove::sweep(session, base).await?;
         let all = find::all(session, base).await?.into_iter().map(|found| {

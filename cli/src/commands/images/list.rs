@@ -85,7 +85,7 @@ impl Ls {
             (false, true) => WITH_DIGESTS,
             (false, false) => TABLE,
         };
-        Format::parse(self.format.as_deref().unwrap_or(default))
+        Format::parse_or(self.format.as_deref(), default)
     }
 
     fn shown(&self, rows: &[Row], format: &Format) -> Result<String> {

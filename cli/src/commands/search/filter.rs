@@ -28,7 +28,7 @@ impl Filters {
                 }
                 _ => {
                     let known = "there are is-automated, is-official, stars";
-                    return Err(Error::invalid(format!("there is no filter {key}; {known}")));
+                    return Err(Error::invalid(format!("Invalid filter '{key}'; {known}")));
                 }
             }
         }
