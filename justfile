@@ -38,8 +38,7 @@ trees: build
 
 # the same commands for docker and for varve: the same words, but for those that docs/docker.md lists (root)
 beside-docker:
-    cargo build --locked --package varve
-    VARVE_BINARY=$PWD/target/debug/varve cargo run --quiet --locked --package varve-tests --bin beside docs/docker.md
+    tests/beside-docker.sh
 
 # kill -9 of pulls, and of each of four services under ten pulls, at random moments, RUNS times
 soak-kill runs="100":
