@@ -1,6 +1,7 @@
 //! Which image a person means: by name, by ID or the start of one, by digest.
 
 use varve_core::images::Image as Named;
+use varve_core::oci::Index;
 use varve_core::{Descriptor, Digest, Error, Platform, Reference, Result, ResultExt, Scope};
 
 use crate::image::{Documents, Image, Source};
@@ -143,23 +144,57 @@ pub async fn other(
     scope: &Scope,
     target: &Descriptor,
 ) -> Result<Option<Image>> {
-    if target.media_type.is_manifest() {
-        return Ok(None);
-    }
-    let documents = Documents { services, scope, source: Source::Store };
-    let host = Platform::host();
-    let Some(indexes) = documents.indexes(target, &host).await.found()? else {
-        return Ok(None);
-    };
-    let children: Vec<_> = indexes.iter().flat_map(|(_, index)| &index.manifests).collect();
-    for child in children.into_iter().filter(|child| child.media_type.is_manifest()) {
-        let info = services.content.info(scope, &child.digest).await.found()?;
-        if info.is_some() {
-            let image = documents.below(indexes.clone(), child.clone()).await.found()?;
-            if image.is_some() {
-                return Ok(image);
-            }
+    let below = Below::of(services, scope, target).await?;
+    for child in &below.children {
+        let image = below.image(child).await?;
+        if image.is_some() {
+            return Ok(image);
         }
     }
     Ok(None)
+}
+
+/// All platforms that are here, this machine's first.
+pub async fn platforms(session: &Session, named: &Named) -> Result<Vec<Image>> {
+    let (services, scope, target) = (&session.services, &session.scope, &named.target);
+    let mut images: Vec<Image> = best(services, scope, target).await?.into_iter().collect();
+    let below = Below::of(services, scope, target).await?;
+    for child in &below.children {
+        // A manifest may be for several platforms.
+        if images.iter().all(|image| image.manifest.digest != child.digest) {
+            images.extend(below.image(child).await?);
+        }
+    }
+    Ok(images)
+}
+
+/// The manifests below an index, here or not.
+struct Below<'a> {
+    documents: Documents<'a>,
+    indexes: Vec<(Descriptor, Index)>,
+    children: Vec<Descriptor>,
+}
+
+impl<'a> Below<'a> {
+    /// Nothing is below a manifest, or an index that is not here.
+    async fn of(services: &'a Services, scope: &'a Scope, target: &Descriptor) -> Result<Self> {
+        let documents = Documents { services, scope, source: Source::Store };
+        let indexes = match target.media_type.is_manifest() {
+            true => None,
+            false => documents.indexes(target, &Platform::host()).await.found()?,
+        };
+        let indexes = indexes.unwrap_or_default();
+        let children = indexes.iter().flat_map(|(_, index)| &index.manifests);
+        let children = children.filter(|child| child.media_type.is_manifest()).cloned().collect();
+        Ok(Self { documents, indexes, children })
+    }
+
+    /// The image of a child, where its documents are here.
+    async fn image(&self, child: &Descriptor) -> Result<Option<Image>> {
+        let Documents { services, scope, .. } = self.documents;
+        if services.content.info(scope, &child.digest).await.found()?.is_none() {
+            return Ok(None);
+        }
+        self.documents.below(self.indexes.clone(), child.clone()).await.found()
+    }
 }

@@ -11,6 +11,7 @@ use varve_core::Error;
 
 use crate::args::{Cli, Command, Global};
 use crate::failure::{Failure, Result};
+use crate::pull::abandoned;
 use crate::session::Session;
 use crate::{commands, log, progress};
 
@@ -98,6 +99,7 @@ pub async fn before<T>(
     match outcome {
         Ok(outcome) => Ok((outcome, tokio::spawn(session.close()))),
         Err(failure) => {
+            signals.let_go(&failure, &session).await;
             signals.unless(false, session.close()).await?;
             Err(failure)
         }
@@ -112,6 +114,9 @@ async fn within<T>(
     let mut signals = Signals::listen()?;
     let session = signals.unless(resumes, Session::open(global)).await?;
     let outcome = signals.unless(resumes, Box::pin(work(&session))).await;
+    if let Err(failure) = &outcome {
+        signals.let_go(failure, &session).await;
+    }
     // A second signal does not wait for the database either.
     let closed = signals.unless(resumes, session.close()).await;
     let outcome = outcome?;
@@ -142,6 +147,17 @@ impl Signals {
         tokio::select! {
             outcome = work => outcome.map_err(Into::into),
             () = self.any() => Err(Failure::Interrupted { resumes }),
+        }
+    }
+
+    /// Ends the leases of work that a signal has stopped; a second signal does not wait for that.
+    async fn let_go(&mut self, failure: &Failure, session: &Session) {
+        if !matches!(failure, Failure::Interrupted { .. }) {
+            return;
+        }
+        let ending = abandoned::end_own(&session.services, &session.scope);
+        if let Err(Failure::Error(error)) = self.unless(false, ending).await {
+            tracing::debug!("leases stay until their time is up: {}", error.chain());
         }
     }
 

@@ -13,15 +13,12 @@ mod tree;
 use varve_core::{Error, Platform, Result, ResultExt};
 
 use crate::archive::{self, Format, Input, Intake, Listed, Shelf};
-use crate::pull::Lease;
+use crate::pull::{Lease, abandoned};
 use crate::services::Snapshotter;
 use crate::session::Session;
 use bring::Bring;
 
 pub use report::Loaded;
-
-/// What a lease says of a load, at the most.
-const LABEL: usize = 200;
 
 /// What is to be loaded, and how.
 pub struct Wish {
@@ -71,9 +68,8 @@ pub async fn under_lease<T>(
     work: impl AsyncFnOnce(&Intake) -> Result<T>,
 ) -> Result<T> {
     let (services, scope) = (&session.services, &session.scope);
-    // A path may be longer than a label.
-    let label: String = label.chars().take(LABEL).collect();
-    let lease = Lease::take(services, scope, &label).await?;
+    abandoned::end_those_of_the_dead(services, scope).await?;
+    let lease = Lease::for_work(services, scope, label).await?;
     let intake = Intake::new(services, &lease.scope(scope));
     let done = work(&intake).await;
     lease.release().await?;

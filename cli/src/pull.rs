@@ -4,6 +4,7 @@
 //! What is here already is neither asked for nor unpacked again; then not even a lease is made. A
 //! pull that fails leaves its lease, which ends by itself, so that the next one finds what came.
 
+pub mod abandoned;
 mod here;
 mod job;
 mod layers;
@@ -28,7 +29,7 @@ use crate::progress::{self, Line, Progress};
 use crate::services::{Services, Snapshotter};
 use job::Job;
 
-pub use lease::{Lease, REFERENCE};
+pub use lease::Lease;
 pub use plan::{Plan, plan};
 pub use platforms::{Wanted, wanted};
 pub use remote::Logins;

@@ -59,7 +59,7 @@ pub async fn push(
     progress: Arc<dyn Progress>,
 ) -> Result<Pushed> {
     // What is read must not be collected meanwhile, whoever removes its name.
-    let lease = Lease::take(services, scope, &named.name).await?;
+    let lease = Lease::for_work(services, scope, &format!("pushing {}", named.name)).await?;
     let leased = lease.scope(scope);
     let pushing = Pushing { services, scope: &leased, way, logins, wish };
     let pushed = match lease.hold(&named.target.digest).await {

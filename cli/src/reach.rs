@@ -47,8 +47,8 @@ pub enum Keeper {
     Lease {
         id: String,
         ends: Option<Timestamp>,
-        /// The image that is pulled under it.
-        pulls: Option<String>,
+        /// What is done under it, in words: `pulling a:1`.
+        work: Option<String>,
     },
     /// Its id.
     Container(String),
@@ -190,7 +190,7 @@ mod tests {
         let refer = |from: &str, to: &[&str]| {
             (blob(from), to.iter().map(|to| Edge::new(&format!("l.{to}"), blob(to))).collect())
         };
-        let lease = Keeper::Lease { id: "flat".into(), ends: None, pulls: None };
+        let lease = Keeper::Lease { id: "flat".into(), ends: None, work: None };
         Graph {
             edges: BTreeMap::from([
                 refer("m-a", &["only-a", "both"]),

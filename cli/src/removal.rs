@@ -9,6 +9,9 @@ use varve_core::{Reference, Result, ResultExt};
 
 use crate::find;
 use crate::image::Image;
+use crate::pull::abandoned;
+use crate::reach::Place;
+use crate::reclaim;
 use crate::session::Session;
 use crate::usage::is_dangling;
 
@@ -23,25 +26,32 @@ pub enum Done {
 #[derive(Debug)]
 pub struct Taken {
     untagged: Vec<String>,
-    gone: Option<Gone>,
+    /// Each platform that was here, where it was the last name.
+    gone: Vec<Gone>,
 }
 
-/// An image that has no name any more.
+/// One platform of an image that has no name any more.
 #[derive(Debug)]
-struct Gone {
+pub struct Gone {
     id: String,
     /// Chain ids, top first.
     layers: Vec<String>,
 }
 
+/// What has gone from the store, or would go. Each is told once: images that go together may share it.
+pub struct Went {
+    blobs: HashSet<String>,
+    layers: HashSet<String>,
+}
+
 /// Takes one name. Errors are those of [`varve_core::images::Images::remove`]; nothing is collected yet.
 pub async fn take(session: &Session, named: &Named, force: bool) -> Result<Taken> {
-    let image = find::present(session, named).await?;
+    let images = find::platforms(session, named).await?;
     let from_registry = repo_digest(session, named).await?;
     let removal = Removal { name: named.name.clone(), force };
     let removed = session.services.images.remove(&session.scope, removal).await?;
     let untagged = untagged(named, from_registry, &removed.left);
-    let gone = removed.left.is_empty().then(|| Gone::of(named, image.as_ref()));
+    let gone = if removed.left.is_empty() { Gone::all(named, &images) } else { Vec::new() };
     Ok(Taken { untagged, gone })
 }
 
@@ -56,29 +66,60 @@ pub fn untagged(named: &Named, from_registry: Option<String>, left: &[String]) -
 
 /// Collects once, and tells what has gone, and the bytes that came free.
 pub async fn finish(session: &Session, taken: Vec<Taken>) -> Result<(Vec<Done>, u64)> {
-    let (mut layers, mut bytes) = (HashSet::new(), 0);
-    if taken.iter().any(|taken| taken.gone.is_some()) {
+    let (mut went, mut bytes) = (Went::of([]), 0);
+    if taken.iter().any(|taken| !taken.gone.is_empty()) {
+        abandoned::end_those_of_the_dead(&session.services, &session.scope).await?;
         let collected = session.services.collector.collect(false).await?;
-        layers.extend(collected.snapshots.into_iter().map(|(_, _, key)| key));
+        went = Went::of(reclaim::places(session, &collected));
         bytes = collected.bytes;
     }
     let mut done = Vec::new();
     for taken in taken {
         done.extend(taken.untagged.into_iter().map(Done::Untagged));
-        let Some(gone) = taken.gone else { continue };
-        done.push(Done::Deleted(gone.id));
-        // Each once: images that go together may share them.
-        let went = gone.layers.into_iter().filter(|key| layers.remove(key));
-        done.extend(went.map(Done::Deleted));
+        done.extend(went.told(taken.gone));
     }
     Ok((done, bytes))
 }
 
 impl Gone {
-    fn of(named: &Named, image: Option<&Image>) -> Self {
-        let id = image.map_or(named.target.digest, Image::id).to_string();
-        let layers = image.into_iter().flat_map(|image| image.layers.iter().rev());
-        Self { id, layers: layers.map(|layer| layer.chain_id().to_string()).collect() }
+    /// All platforms of an image; of one that cannot be read its digest alone.
+    pub fn all(named: &Named, images: &[Image]) -> Vec<Self> {
+        if images.is_empty() {
+            return vec![Self { id: named.target.digest.to_string(), layers: Vec::new() }];
+        }
+        images.iter().map(Self::of).collect()
+    }
+
+    fn of(image: &Image) -> Self {
+        let layers = image.layers.iter().rev().map(|layer| layer.chain_id().to_string());
+        Self { id: image.id().to_string(), layers: layers.collect() }
+    }
+}
+
+impl Went {
+    pub fn of(places: impl IntoIterator<Item = Place>) -> Self {
+        let mut went = Self { blobs: HashSet::new(), layers: HashSet::new() };
+        for place in places {
+            match place {
+                Place::Blob(digest) => went.blobs.insert(digest),
+                Place::Snapshot(_, key) => went.layers.insert(key),
+            };
+        }
+        went
+    }
+
+    /// The lines of an image that lost its last name: its ID; those of its other platforms that nothing else has;
+    /// and below each the layers that go with it.
+    pub fn told(&mut self, gone: Vec<Gone>) -> Vec<Done> {
+        let mut done = Vec::new();
+        for (n, Gone { id, layers }) in gone.into_iter().enumerate() {
+            if self.blobs.remove(&id) || n == 0 {
+                done.push(Done::Deleted(id));
+            }
+            let layers = layers.into_iter().filter(|key| self.layers.remove(key));
+            done.extend(layers.map(Done::Deleted));
+        }
+        done
     }
 }
 

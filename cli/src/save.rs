@@ -71,7 +71,7 @@ pub enum Platforms {
 pub async fn save(session: &Session, wish: Wish) -> Result<()> {
     let (services, scope) = (&session.services, &session.scope);
     let label = format!("saving {} image(s)", wish.images.len());
-    let lease = Lease::take(services, scope, &label).await?;
+    let lease = Lease::for_work(services, scope, &label).await?;
     let scope = lease.scope(scope);
     let saved = async {
         let contents = contents::of(session, &scope, &wish).await?;

@@ -29,7 +29,7 @@ pub async fn ensure(session: &Session, snapshotter: &Snapshotter, image: &Image)
         return Ok(());
     }
     let name = format!("unpacking {}", image.id());
-    let lease = Lease::take(&session.services, &session.scope, &name).await?;
+    let lease = Lease::for_work(&session.services, &session.scope, &name).await?;
     let scope = lease.scope(&session.scope);
     all(snapshotter, &scope, &image.layers).await?;
     record(session, snapshotter, &scope, image).await?;

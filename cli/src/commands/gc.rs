@@ -7,6 +7,7 @@ use varve_core::collect::Collected;
 
 use crate::failure::Result;
 use crate::output::size;
+use crate::pull::abandoned;
 use crate::session::Session;
 
 /// Remove what nothing uses any more: blobs, snapshots, abandoned downloads, leases that have ended
@@ -38,6 +39,9 @@ struct Report {
 
 impl Gc {
     pub async fn run(self, session: &Session) -> Result<()> {
+        if !self.dry_run {
+            abandoned::end_those_of_the_dead(&session.services, &session.scope).await?;
+        }
         let collected = session.services.collector.collect(self.dry_run).await?;
         agree(&session.services.collector.recount().await?)?;
         let bytes = collected.bytes;

@@ -11,12 +11,12 @@ use varve_core::{Error, Kind, Result};
 use crate::commands::images::filter::Filters;
 use crate::commands::images::row;
 use crate::failure;
+use crate::find;
 use crate::output::{self, size};
 use crate::reach::{Graph, Place};
 use crate::reclaim::Reclaim;
-use crate::removal::{self, Done};
+use crate::removal::{self, Done, Gone, Went};
 use crate::session::Session;
-use crate::survey;
 use crate::usage::{Users, by_image};
 
 /// Remove images that have no name; with --all, all that nothing uses
@@ -127,14 +127,9 @@ async fn estimate(session: &Session, doomed: Vec<Named>) -> Result<Report> {
     Ok(Report { images, bytes: reclaim.bytes, dry_run: true })
 }
 
-/// The lines of a removal that is not done: an image's ID with its last name, and the layers that go with it.
+/// The lines of a removal that is not done.
 async fn would(session: &Session, doomed: &[Named], freed: HashSet<Place>) -> Result<Vec<Done>> {
-    let seen = survey::images(session, doomed).await?;
-    let snapshot = |place| match place {
-        Place::Snapshot(_, key) => Some(key),
-        Place::Blob(_) => None,
-    };
-    let mut layers: HashSet<String> = freed.into_iter().filter_map(snapshot).collect();
+    let mut went = Went::of(freed);
     let mut done = Vec::new();
     for (n, named) in doomed.iter().enumerate() {
         let digest = &named.target.digest;
@@ -144,14 +139,10 @@ async fn would(session: &Session, doomed: &[Named], freed: HashSet<Place>) -> Re
         let from_registry = removal::repo_digest(session, named).await?;
         let names = removal::untagged(named, from_registry, &left);
         done.extend(names.into_iter().map(Done::Untagged));
-        if !left.is_empty() {
-            continue;
+        if left.is_empty() {
+            let images = find::platforms(session, named).await?;
+            done.extend(went.told(Gone::all(named, &images)));
         }
-        let seen = seen.get(digest);
-        done.push(Done::Deleted(seen.map_or(digest, |seen| &seen.id).to_string()));
-        let chain = seen.into_iter().flat_map(|seen| seen.layers.iter().rev());
-        let chain = chain.map(ToString::to_string).filter(|key| layers.remove(key));
-        done.extend(chain.map(Done::Deleted));
     }
     Ok(done)
 }

@@ -10,7 +10,7 @@ use super::name;
 use super::place::Base;
 use super::settings::Settings;
 use crate::image::Image;
-use crate::pull::lease::{self, Lease};
+use crate::pull::{Lease, abandoned};
 use crate::services::{Services, Snapshotter};
 use crate::session::Session;
 
@@ -36,11 +36,11 @@ pub async fn create(
     plan: Plan<'_>,
 ) -> Result<(Container, Vec<Mount>)> {
     let (services, scope) = (&session.services, &session.scope);
-    let lease = Lease::take(services, scope, &plan.named.name).await?;
-    let name = plan.named.name.clone();
+    let work = format!("making a container of {}", plan.named.name);
+    let lease = Lease::for_work(services, scope, &work).await?;
     let made = make(services, &lease.scope(scope), base, plan).await;
     lease.release().await?;
-    lease::end_those_of_the_dead(&*services.leases, scope, &name).await?;
+    abandoned::end_those_of_the_dead(services, scope).await?;
     made
 }
 

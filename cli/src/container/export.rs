@@ -16,7 +16,7 @@ const CHUNK: usize = 1 << 20;
 /// Writes it to `target`. A program that runs stands still while its tree is read.
 pub async fn export(session: &Session, found: &Found, target: Target) -> Result<()> {
     let label = format!("export of container {}", found.container.id);
-    let lease = Lease::take(&session.services, &session.scope, &label).await?;
+    let lease = Lease::for_work(&session.services, &session.scope, &label).await?;
     let scope = lease.scope(&session.scope);
     let written = async {
         let tar = tar(session, found, &scope).await?;

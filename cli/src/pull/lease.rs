@@ -13,9 +13,12 @@ use crate::services::Services;
 /// How long it lasts, and how often it is renewed.
 const LASTS: Duration = Duration::from_secs(600);
 const RENEWED: Duration = Duration::from_secs(60);
-/// What is pulled under a lease, and by which process.
-pub const REFERENCE: &str = "varve.pull.reference";
-const PROCESS: &str = "varve.pull.process";
+/// What is pulled under a lease, or what else is done under it, and by which process.
+const REFERENCE: &str = "varve.pull.reference";
+pub(super) const WORK: &str = "varve.work";
+pub(super) const PROCESS: &str = "varve.pull.process";
+/// The most that a label says of work.
+const LABEL: usize = 200;
 
 /// A lease that is renewed while this lives. Dropped and not released, it stays until its time is
 /// up: the next pull of the same name finds what came, and takes it away.
@@ -29,10 +32,20 @@ pub struct Lease {
 impl Lease {
     /// A lease for the pull of `name`.
     pub async fn take(services: &Services, scope: &Scope, name: &str) -> Result<Self> {
+        Self::of(services, scope, REFERENCE, name.to_owned()).await
+    }
+
+    /// A lease for work that nobody goes on with where it breaks off (`abandoned`), in words: `loading x.tar`.
+    pub async fn for_work(services: &Services, scope: &Scope, work: &str) -> Result<Self> {
+        // A path may be longer than a label.
+        Self::of(services, scope, WORK, work.chars().take(LABEL).collect()).await
+    }
+
+    async fn of(services: &Services, scope: &Scope, key: &str, value: String) -> Result<Self> {
         let leases = services.leases.clone();
         let labels = Labels::from([
             (labels::GC_EXPIRE.to_owned(), end()?),
-            (REFERENCE.to_owned(), name.to_owned()),
+            (key.to_owned(), value),
             (PROCESS.to_owned(), process::identity()?),
         ]);
         let id = leases.create(scope, "", &labels).await?.id;
@@ -56,6 +69,12 @@ impl Lease {
         self.leases.delete(&self.scope, &self.id).await.found()?;
         Ok(())
     }
+}
+
+/// What is done under a lease of this page, in words.
+pub fn work(labels: &Labels) -> Option<String> {
+    let pull = labels.get(REFERENCE).map(|name| format!("pulling {name}"));
+    pull.or_else(|| labels.get(WORK).cloned())
 }
 
 /// Ends the leases of pulls of `name` whose process died. Called once the image is recorded: until

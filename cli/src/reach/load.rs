@@ -120,7 +120,7 @@ fn keeper(lease: Lease) -> Keeper {
         Some(User::Mount(dir)) => Keeper::Mount(dir),
         _ => Keeper::Lease {
             ends: expiry(&lease.labels),
-            pulls: lease.labels.get(pull::REFERENCE).cloned(),
+            work: pull::lease::work(&lease.labels),
             id: lease.id,
         },
     }

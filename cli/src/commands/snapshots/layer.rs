@@ -16,7 +16,8 @@ pub async fn write(
     key: &str,
     layer: NewLayer,
 ) -> Result<()> {
-    let lease = Lease::take(&session.services, &session.scope, key).await?;
+    let work = format!("making a layer of {key}");
+    let lease = Lease::for_work(&session.services, &session.scope, &work).await?;
     let made = changes::layer(&lease.scope(&session.scope), snapshotter, key, layer).await;
     let written = match made {
         Ok(blob) => content::get(session, &blob.digest).await,

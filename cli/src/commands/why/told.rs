@@ -44,9 +44,9 @@ struct Root {
     /// When a lease ends, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     ends: Option<Timestamp>,
-    /// What is pulled under a lease.
+    /// What is done under a lease.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pulls: Option<String>,
+    work: Option<String>,
 }
 
 #[derive(Serialize, Debug)]
@@ -114,31 +114,28 @@ impl Way {
 impl Root {
     fn of(keeper: &Keeper) -> Self {
         let root =
-            |kind, name: &String| Self { kind, name: Some(name.clone()), ends: None, pulls: None };
+            |kind, name: &String| Self { kind, name: Some(name.clone()), ends: None, work: None };
         match keeper {
             Keeper::Image(name) => root("image", name),
             Keeper::Container(id) => root("container", id),
             Keeper::Mount(dir) => root("mount", dir),
-            Keeper::Lease { id, ends, pulls } => {
-                Self { ends: *ends, pulls: pulls.clone(), ..root("lease", id) }
+            Keeper::Lease { id, ends, work } => {
+                Self { ends: *ends, work: work.clone(), ..root("lease", id) }
             }
-            Keeper::Label => Self { kind: "label", name: None, ends: None, pulls: None },
+            Keeper::Label => Self { kind: "label", name: None, ends: None, work: None },
         }
     }
 
     fn words(&self, now: Timestamp) -> String {
         let Some(name) = &self.name else { return "itself".into() };
-        let pulls = self.pulls.as_ref().map(|image| match image.starts_with("unpacking ") {
-            true => format!(", {image}"),
-            false => format!(", pulling {image}"),
-        });
+        let work = self.work.as_ref().map(|work| format!(", {work}"));
         let ends = match (self.kind, self.ends) {
             ("lease", Some(end)) => format!(", ends in {}", age::since(now, end).to_lowercase()),
             ("lease", None) => ", without an end".into(),
             _ => String::new(),
         };
         let on = if self.kind == "mount" { " on" } else { "" };
-        format!("{}{on} {name}{}{ends}", self.kind, pulls.unwrap_or_default())
+        format!("{}{on} {name}{}{ends}", self.kind, work.unwrap_or_default())
     }
 }
 
@@ -174,11 +171,11 @@ mod tests {
         ];
         assert_eq!(image, want);
         let ends = varve_core::time::now().checked_add(Duration::from_secs(330)).ok();
-        let lease = |ends, pulls: Option<&str>| {
-            let pulls = pulls.map(str::to_owned);
-            told(&Keeper::Lease { id: "l".into(), ends, pulls }, &edges)[1].clone()
+        let lease = |ends, work: Option<&str>| {
+            let work = work.map(str::to_owned);
+            told(&Keeper::Lease { id: "l".into(), ends, work }, &edges)[1].clone()
         };
-        assert_eq!(lease(ends, Some("a:1")), "lease l, pulling a:1, ends in 5 minutes");
+        assert_eq!(lease(ends, Some("pulling a:1")), "lease l, pulling a:1, ends in 5 minutes");
         assert_eq!(lease(None, None), "lease l, without an end");
         assert_eq!(told(&Keeper::Mount("/mnt".into()), &edges)[1], "mount on /mnt");
     }
