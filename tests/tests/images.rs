@@ -57,6 +57,46 @@ fn the_last_name_takes_the_image_and_its_layers_along() {
     assert!(listed(&varve).is_empty());
 }
 
+/// What a removal says it deleted, without its kind of line: IDs and layers.
+fn deleted(said: &str) -> Vec<String> {
+    said.lines().filter_map(|line| line.strip_prefix("Deleted: ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_platform_that_goes_is_told_with_its_layers() {
+    let (_registry, varve, image) = pulled();
+    varve.run(&["pull", "--quiet", "--platform", "linux/amd64,linux/arm64", &image]).unwrap();
+    let snapshots = varve.json(&["snapshots", "ls"]).unwrap();
+    let name = |it: &serde_json::Value| it["name"].as_str().unwrap().to_owned();
+    let snapshots: Vec<String> = snapshots.as_array().unwrap().iter().map(name).collect();
+    assert_eq!(snapshots.len(), 5, "the lowest layer is the same");
+    let would = varve.json(&["image", "prune", "--all", "--dry-run"]).unwrap();
+    let would: Vec<&str> = would["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|it| it["Deleted"].as_str())
+        .collect();
+    let told = deleted(&varve.run(&["rmi", &image]).unwrap());
+    assert_eq!(told, would);
+    assert_eq!(told.len(), 2 + 5, "two IDs: {told:?}");
+    assert!(snapshots.iter().all(|layer| told.contains(layer)), "{told:?}");
+    assert_eq!(left(&varve), (0, 0));
+}
+
+#[test]
+fn a_platform_that_another_image_has_too_is_not_told_as_deleted() {
+    let (registry, varve, image) = pulled();
+    varve.run(&["pull", "--quiet", "--platform", "linux/amd64,linux/arm64", &image]).unwrap();
+    let alone = format!("{}/demo/alone:1", registry.address());
+    varve.run(&["tag", &image, &alone]).unwrap();
+    varve.run(&["push", "--quiet", "--platform", "linux/arm64", &alone]).unwrap();
+    varve.run(&["pull", "--quiet", "--platform", "linux/arm64", &alone]).unwrap();
+    let told = deleted(&varve.run(&["rmi", &image]).unwrap());
+    assert_eq!(told.len(), 1 + 2, "amd64's ID, and what only it has: {told:?}");
+    assert_eq!(listed(&varve), [alone]);
+}
+
 #[test]
 fn an_image_is_removed_by_the_start_of_its_id_and_all_names_only_by_force() {
     let (_registry, varve, image) = pulled();

@@ -318,6 +318,46 @@ fn what_cannot_be_pushed_is_told_in_one_line_with_what_to_do() {
     }
 }
 
+/// Nothing tells a store where what it loaded can be found: the registry is asked.
+#[test]
+fn of_a_loaded_image_nothing_is_sent_that_the_registry_has() {
+    let registry = Fake::start().unwrap();
+    let name = format!("{}/lab/copy:1", registry.address());
+    registry.push("lab/copy", "1", &small());
+    let (dir, varve, other) = (tempfile::tempdir().unwrap(), Varve::new(), Varve::new().unwrap());
+    let (archive, varve) = (dir.path().join("image.tar").display().to_string(), varve.unwrap());
+    varve.run(&["pull", "-q", &name]).unwrap();
+    varve.run(&["save", "-o", &archive, &name]).unwrap();
+    other.run(&["load", "-q", "-i", &archive]).unwrap();
+    let before = registry.requests().len();
+    let pushed = other.json(&["push", &name]).unwrap();
+    assert_eq!(pushed["digest"], *target(&small()));
+    assert!(pushed["layers"].as_array().unwrap().iter().all(|layer| layer["status"] == "exists"));
+    let sent = &registry.requests()[before..];
+    assert!(sent.iter().any(|asked| asked.method == "HEAD" && asked.path.contains("/blobs/")));
+    assert!(sent.iter().all(|asked| !asked.path.contains("/uploads/")), "{sent:?}");
+}
+
+#[test]
+fn what_is_brought_for_a_push_outlives_collections_while_it_lasts() {
+    let registry = Fake::start().unwrap();
+    let (content, to) = (demo::image(), format!("{}/lab/demo:1", registry.address()));
+    let (varve, origin) = with(&content, &["--platform", "linux/arm64"], &to);
+    origin.faults([Rule::new(On::Blobs, Fault::Slow(64, std::time::Duration::from_millis(20)))]);
+    let mut push = varve.command(&["push", "-q", "--all-platforms", &to]);
+    let mut push = push.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut collections = 0;
+    while push.try_wait().unwrap().is_none() {
+        varve.run(&["gc"]).unwrap();
+        collections += 1;
+    }
+    let done = push.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(collections > 1, "{collections} collections are too few to tell anything");
+    assert_eq!(Varve::new().unwrap().json(&["pull", &to]).unwrap()["digest"], *target(&content));
+    assert_eq!(varve.json(&["leases", "ls"]).unwrap().as_array().unwrap().len(), 0);
+}
+
 #[test]
 fn an_interrupted_push_leaves_nothing_that_hinders_the_next() {
     let registry = Fake::start().unwrap();

@@ -83,18 +83,28 @@ impl Download<'_> {
     ) -> Result<Outcome> {
         while self.missing(&mut *writer).await? {
             let streamed = self.stream(&mut *writer, fetched, budget).await;
-            match streamed {
-                Ok(()) => {}
-                Err(Wrong::Stream(Failure::Final(error))) => {
-                    drop(writer);
-                    ingest::abort(self.content, self.scope, self.blob).await;
-                    return Err(error);
-                }
-                Err(Wrong::Stream(passing)) => budget.survive(passing).await?,
-                Err(Wrong::Other(error)) => return Err(error),
-            }
+            let (error, wrong) = match streamed {
+                Ok(()) => continue,
+                Err(Wrong::Stream(Failure::Final(error))) => (error, true),
+                Err(Wrong::Stream(passing)) => match budget.survive(passing).await {
+                    Ok(()) => continue,
+                    Err(error) => (error, false),
+                },
+                Err(Wrong::Other(error)) => (error, false),
+            };
+            self.give_up(writer, wrong).await;
+            return Err(error);
         }
         self.commit(writer).await
+    }
+
+    /// Keeps what came for the next try, unless it is wrong or nothing.
+    async fn give_up(&self, writer: Box<dyn Writer>, wrong: bool) {
+        let nothing = writer.status().offset == 0;
+        drop(writer);
+        if wrong || nothing {
+            ingest::abort(self.content, self.scope, self.blob).await;
+        }
     }
 
     /// Whether bytes are missing. An ingest that has too many is begun anew.

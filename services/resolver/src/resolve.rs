@@ -3,7 +3,7 @@
 use varve_core::oci::MAX_DOCUMENT;
 use varve_core::remotes::Remote;
 use varve_core::{Descriptor, Digest, Error, Kind, Result, ResultExt};
-use varve_registry::{Budget, Client, Head, Repository};
+use varve_registry::{ASK, Budget, Client, Head, Repository};
 
 /// The digest of the reference decides; its tag is only asked whether it says the same.
 pub(crate) async fn resolve(client: &Client, remote: &Remote) -> Result<Descriptor> {
@@ -78,7 +78,7 @@ fn whole(
     };
     let name = repository.full_name();
     if head.digest.is_some_and(|said| said != digest) {
-        let message = format!("manifest for {name}@{digest}: the registry offers another");
+        let message = format!("manifest for {name}@{digest}: the registry offers another; {ASK}");
         return Err(Error::precondition(message));
     }
     if size > MAX_DOCUMENT {

@@ -13,7 +13,7 @@ use url::Url;
 use varve_core::Error;
 
 use crate::endpoint;
-use crate::failure::Failure;
+use crate::failure::{ASK, Failure};
 use crate::host::Host;
 use crate::payload::Payload;
 use crate::visit::Line;
@@ -96,7 +96,8 @@ pub(crate) async fn exchange(line: Line<'_>, mut request: Request) -> Result<Ans
             _ => None,
         };
         if let Some(what) = what {
-            let message = format!("{} redirects {what}, which is refused", answer.authority());
+            let message =
+                format!("{} redirects {what}, which is refused; {ASK}", answer.authority());
             return Err(Error::precondition(message).into());
         }
         if !endpoint::same_origin(&request.url, &next) {
@@ -105,7 +106,8 @@ pub(crate) async fn exchange(line: Line<'_>, mut request: Request) -> Result<Ans
         }
         request.url = next;
     }
-    let message = format!("{} redirects more than {REDIRECTS} times", endpoint::authority(&first));
+    let first = endpoint::authority(&first);
+    let message = format!("{first} redirects more than {REDIRECTS} times; {ASK}");
     Err(Error::precondition(message).into())
 }
 

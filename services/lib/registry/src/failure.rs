@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use varve_core::{Error, Kind};
 
+/// What to do where a registry answers what none should.
+pub const ASK: &str = "check its address, and mirrors in hosts.toml, or ask who runs it";
+
 /// A failed attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {

@@ -8,7 +8,7 @@ use varve_core::{Digest, Error, MediaType, Result};
 
 use crate::body::Body;
 use crate::exchange::Answer;
-use crate::failure::Failure;
+use crate::failure::{ASK, Failure};
 use crate::host::Need;
 use crate::repository::{Ask, Repository};
 use crate::retry::Budget;
@@ -76,11 +76,12 @@ impl Repository {
         let digest = Digest::of(&bytes);
         let wanted = if reference.contains(':') { Some(reference.parse()?) } else { said };
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
-            let message = format!("{noun}: the registry sent {digest} in place of {wanted}");
+            let message = format!("{noun}: the registry sent {digest} in place of {wanted}; {ASK}");
             return Err(Failure::passing(Error::precondition(message)));
         }
         let media_type = kind.or_else(|| media_type_within(&bytes)).ok_or_else(|| {
-            Error::invalid(format!("{noun}: is neither an image manifest nor an index"))
+            let what = "is neither an image manifest nor an index";
+            Error::invalid(format!("{noun}: {what}; check that the name is an image's"))
         })?;
         Ok(ManifestBytes { media_type, digest, bytes })
     }
