@@ -88,7 +88,7 @@ impl Bench {
     }
 }
 
-/// Repositories below `status-NNN/` answer so; those below `cut/` and the like are broken in that way.
+/// Repositories below `status-NNN/` answer so; those below `no-json/` and the like are broken in that way.
 fn faulty(registry: &Fake) {
     let mut rules: Vec<Rule> = STATUSES
         .map(|status| {
