@@ -13,6 +13,7 @@ pub mod create;
 pub mod export;
 pub mod find;
 pub mod image_config;
+pub mod init;
 pub mod job;
 pub mod launch;
 pub mod monitor;

@@ -81,7 +81,7 @@ impl Snapshots {
             Command::Tree => tree::show(session, &snapshotter).await,
             Command::Info { key } => info(session, &snapshotter, &key).await,
             Command::Mounts { key } => mounts(session, &snapshotter, &key).await,
-            Command::Diff { key } => diff::show(session, &snapshotter, &key, |_| true).await,
+            Command::Diff { key } => diff::show(session, &snapshotter, &key).await,
             Command::Layer { key, media_type } => {
                 let layer = NewLayer { media_type: media_type.into(), ..NewLayer::default() };
                 layer::write(session, &snapshotter, &key, layer).await

@@ -29,6 +29,11 @@ impl Below {
         Ok(Self { root: fd, path: root.to_owned() })
     }
 
+    /// An open directory, which errors call `path`.
+    pub fn of(root: OwnedFd, path: &Path) -> Self {
+        Self { root, path: path.to_owned() }
+    }
+
     /// The text of a regular file; `None` where there is none. Links are followed below the root.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         // A fifo would have its reader wait.

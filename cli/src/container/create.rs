@@ -1,4 +1,4 @@
-//! Making a container: a writable snapshot on the image's tree, and the record that keeps both.
+//! Making a container: snapshots on the image's tree, the upper one to be written to, and the record that keeps both.
 
 use varve_core::containers::{Container, Runtime};
 use varve_core::images::Image as Named;
@@ -6,6 +6,7 @@ use varve_core::leases::Resource;
 use varve_core::snapshots::NewSnapshot;
 use varve_core::{Error, Labels, Mount, Result, Scope};
 
+use super::init;
 use super::name;
 use super::place::Base;
 use super::settings::Settings;
@@ -56,12 +57,14 @@ async fn make(
     let id = name::new_id()?;
     let parent = plan.image.top().map(|top| top.to_string());
     let snapshots = &plan.snapshotter.snapshots;
-    let new = NewSnapshot { key: id.clone(), parent, labels: Labels::new() };
+    let init = init::make(plan.snapshotter, scope, &base.place(&id), parent).await?;
+    let new = NewSnapshot { key: id.clone(), parent: Some(init), labels: Labels::new() };
     let mounts = snapshots.prepare(scope, new).await?;
     match record(services, scope, base, &id, plan).await {
         Ok(container) => Ok((container, mounts)),
         Err((error, snapshotter)) => {
             snapshotter.snapshots.remove(scope, &id).await?;
+            init::remove(&snapshotter, scope, &id).await?;
             Err(error)
         }
     }

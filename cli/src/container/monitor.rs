@@ -12,6 +12,7 @@ pub mod ending;
 mod ends;
 pub mod log;
 mod outlet;
+mod pauses;
 mod waiters;
 
 use std::fs::{File, OpenOptions};
@@ -33,9 +34,10 @@ use super::state::{End, State};
 use super::wire::{Frame, Refused, Started};
 use ends::Ends;
 use outlet::Outlet;
+use pauses::Pauses;
 use waiters::Waiters;
 
-pub use bundle::{DIRS, hostname, working_dir};
+pub use bundle::{hostname, working_dir};
 
 /// How long after the program's end its last output may take to come.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -136,7 +138,8 @@ fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<
     let pid = Pid::from_raw(ends.pid.cast_signed())
         .ok_or_else(|| Error::internal(format!("the runtime's process is {}", ends.pid)))?;
     let state = State::new(ends.pid)?;
-    let waiters = Waiters::listen(&place.dir(), &ends.inner, &outlet)?;
+    let pauses = Pauses::of(runtime, place);
+    let waiters = Waiters::listen(&place.dir(), &ends.inner, &outlet, pauses)?;
     state.save(place)?;
     runtime.start(place).map_err(Refusal::by_runtime)?;
     let started = Started { pid: ends.pid, identity: state.program.clone() };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use varve_core::{Error, Result, ResultExt};
 
 use super::find::{self, Found};
+use super::init;
 use super::monitor::ending;
 use super::place::Base;
 use super::runtime::Runtime;
@@ -64,6 +65,7 @@ pub async fn discard(session: &Session, found: &Found) -> Result<()> {
     let (services, container) = (&session.services, &found.container);
     let snapshotter = services.snapshotter(Some(&container.snapshotter)).await?;
     snapshotter.snapshots.remove(&found.scope, &container.snapshot_key).await.found()?;
+    init::remove(&snapshotter, &found.scope, &container.id).await?;
     found.place.remove()?;
     services.containers.delete(&found.scope, &container.id).await.found()?;
     Ok(())

@@ -27,6 +27,10 @@ pub enum Frame {
     Closed(Stream),
     /// To the monitor, of one that waits: it wants the output from now on, and has something to say.
     Attach,
+    /// To the monitor, of one that waits: the program is to stand still until this client has gone.
+    Pause,
+    /// It stands still.
+    Paused,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +81,8 @@ impl Frame {
             Self::Closed(Stream::Stdout) => (9, &[]),
             Self::Closed(Stream::Stderr) => (10, &[]),
             Self::Attach => (11, &[]),
+            Self::Pause => (12, &[]),
+            Self::Paused => (13, &[]),
         };
         write(to, kind, body)
     }
@@ -114,6 +120,8 @@ impl Frame {
             (9, []) => Self::Closed(Stream::Stdout),
             (10, []) => Self::Closed(Stream::Stderr),
             (11, []) => Self::Attach,
+            (12, []) => Self::Pause,
+            (13, []) => Self::Paused,
             _ => return Err(io::Error::other(format!("a message of kind {kind} makes no sense"))),
         })
     }
@@ -145,6 +153,8 @@ mod tests {
             Frame::Closed(Stream::Stdout),
             Frame::Closed(Stream::Stderr),
             Frame::Attach,
+            Frame::Pause,
+            Frame::Paused,
         ];
         let mut bytes = Vec::new();
         all.iter().for_each(|frame| frame.write(&mut bytes).unwrap());
@@ -157,7 +167,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error_and_no_memory() {
-        for bad in [&[12, 0, 0, 0, 0][..], &[0, 255, 0, 0, 0], &[5, 0, 0, 0, 2, 1, 1]] {
+        for bad in [&[14, 0, 0, 0, 0][..], &[0, 255, 0, 0, 0], &[5, 0, 0, 0, 2, 1, 1]] {
             assert!(Frame::read(&mut &bad[..]).is_err());
         }
     }

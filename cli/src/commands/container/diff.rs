@@ -1,16 +1,11 @@
 //! `varve diff`.
 
-use std::path::Path;
-
 use clap::Args;
-use varve_core::changes::{Change, Kind};
 
 use crate::args::Global;
 use crate::commands::snapshots::diff;
 use crate::container::find;
-use crate::container::monitor::DIRS;
 use crate::container::place::Base;
-use crate::container::spec::FILES;
 use crate::failure::Result;
 use crate::life;
 use crate::session::Session;
@@ -32,16 +27,8 @@ impl Diff {
         let work = async |session: &Session| {
             let container = find::find(session, &base, &self.container).await?.container;
             let snapshotter = session.services.snapshotter(Some(&container.snapshotter)).await?;
-            diff::show(session, &snapshotter, &container.snapshot_key, |it| !is_ours(it)).await
+            diff::show(session, &snapshotter, &container.snapshot_key).await
         };
         life::with(global, work).await
     }
-}
-
-/// Where something is mounted when the program runs: that it is there now is not the program's doing.
-fn is_ours(change: &Change) -> bool {
-    let path = change.path.as_path();
-    let dir = DIRS.iter().any(|dir| path == Path::new(dir));
-    let file = FILES.iter().any(|name| path == Path::new("/etc").join(name));
-    change.kind == Kind::Added && (dir || file)
 }

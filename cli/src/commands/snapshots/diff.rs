@@ -25,21 +25,15 @@ impl Row {
     }
 }
 
-/// Prints lines as they come, but of what is `told`; JSON is one array, and comes at the end.
-pub async fn show(
-    session: &Session,
-    snapshotter: &Snapshotter,
-    key: &str,
-    told: impl Fn(&Change) -> bool,
-) -> Result<()> {
+/// Prints lines as they come; JSON is one array, and comes at the end.
+pub async fn show(session: &Session, snapshotter: &Snapshotter, key: &str) -> Result<()> {
     let mut listing = snapshotter.changes.changes(&session.scope, key).await?;
     let mut rows = Vec::new();
     loop {
-        let mut changes = listing.next().await?;
+        let changes = listing.next().await?;
         if changes.is_empty() {
             break;
         }
-        changes.retain(&told);
         match session.output.is_json() {
             true => rows.extend(changes.into_iter().map(Row::of)),
             false => output::write(lines(&changes).as_bytes())?,

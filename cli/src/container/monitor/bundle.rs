@@ -7,14 +7,13 @@ use varve_core::{Error, Result};
 use varve_snapshotter::mounting;
 
 use crate::container::below::Below;
+use crate::container::init;
 use crate::container::job::Job;
 use crate::container::place::{self, Place};
 use crate::container::settings::{Network, Settings};
-use crate::container::spec::{self, FILES, Files, Start};
+use crate::container::spec::{self, Files, Start};
 use crate::container::users;
 
-/// Mount points of the runtime. One that is a link in the image would lead it elsewhere (CVE-2026-41579).
-pub const DIRS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// Below these, links lead out of the container: no program begins there (CVE-2024-21626).
 const NO_WORKING_DIR: [&str; 2] = ["/proc", "/dev/fd"];
 const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
@@ -27,8 +26,8 @@ pub fn make(job: &Job) -> Result<()> {
     settings.volumes.iter().try_for_each(|volume| volume.prepare())?;
     mounting::mount(&job.mounts, &rootfs)?;
     let below = Below::open(&rootfs)?;
-    DIRS.iter().try_for_each(|dir| below.own_dir(dir))?;
-    FILES.iter().try_for_each(|name| below.own_file(&format!("/etc/{name}")))?;
+    // Once more: the last program may have put a link there.
+    init::places(&below)?;
     let user = users::resolve(&below, &settings.user)?;
     let working_dir = working_dir(&below, &settings.working_dir)?;
     let hostname = hostname(settings, place.id());
