@@ -36,6 +36,14 @@ trees: build
     cargo run --quiet --release --locked --package varve-tests --bin trees -- {{bench_address}} \
         lab/small:1 lab/python:1 lab/zstd:1=lab/python:1 lab/fat:1 lab/many:1 lab/onebig:1 lab/multi:1 lab/multi-docker:1
 
+# containerd's own suites against the content store and every snapshotter, as a daemon and split (root)
+conformance:
+    tests/conformance/run.sh
+
+# the same, RUNS times, each from nothing
+soak-conformance runs="10":
+    tests/conformance/run.sh {{runs}}
+
 # the same commands for docker and for varve: the same words, but for those that docs/docker.md lists (root)
 beside-docker:
     tests/beside-docker.sh
