@@ -2,17 +2,19 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use varve_core::{Error, Result};
 
+use crate::closed;
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::open::{self, Recovery};
 use crate::record::{self, RESERVED};
-use crate::state::REBUILD_KEY;
+use crate::state::{REBUILD_KEY, State};
 use crate::tx::{Record, Tx};
 use crate::writer::{Lasts, Writer};
 
@@ -150,9 +152,13 @@ impl Db {
 impl Shared {
     fn close(&self) -> Result<()> {
         match self.writer.stop() {
-            Some(exported) => {
-                self.core.let_go();
-                exported
+            Some(Ok(state)) => {
+                self.core.let_go(state);
+                Ok(())
+            }
+            Some(Err(error)) => {
+                self.core.let_go(None);
+                Err(error)
             }
             // The writer is in the middle of a group, and lets go when it ends.
             None => Ok(()),
@@ -176,12 +182,15 @@ pub(crate) struct Core {
     engine: RwLock<Option<Engine>>,
     /// Held until after the engine is gone.
     lock: Mutex<Option<File>>,
+    /// A record was found damaged: the next open has to look at all of them.
+    doubtful: AtomicBool,
 }
 
 impl Core {
     pub fn new(dir: &Path, options: &Options, engine: Engine, lock: File) -> Self {
         let (engine, lock) = (RwLock::new(Some(engine)), Mutex::new(Some(lock)));
-        Self { name: options.name, dir: dir.into(), engine, lock }
+        let doubtful = AtomicBool::new(false);
+        Self { name: options.name, dir: dir.into(), engine, lock, doubtful }
     }
 
     pub fn name(&self) -> &'static str {
@@ -240,10 +249,13 @@ impl Core {
         Error::unavailable(format!("the {} database is closed", self.name))
     }
 
-    /// Closes sled, then unlocks the directory.
-    fn let_go(&self) {
+    /// Closes sled, then unlocks the directory. `state` is that of a close in good order.
+    fn let_go(&self, state: Option<State>) {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.engine.write().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(state) = state.filter(|_| !self.doubtful.load(Relaxed)) {
+            closed::seal(&self.dir, &state);
+        }
         drop(lock.take());
     }
 
@@ -252,6 +264,7 @@ impl Core {
         let place = format!("{noun}: the {} database in {}", self.name, self.dir.display());
         match fault {
             Fault::Damaged(_) => {
+                self.doubtful.store(true, Relaxed);
                 fault.about(format!("{place} is damaged; restart varve, which restores it"))
             }
             _ => fault.about(place),

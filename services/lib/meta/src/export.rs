@@ -6,6 +6,8 @@
 //! KEY<tab>VALUE            bytes outside printable ASCII, and the backslash, as \xNN
 //! end RECORDS CRC32        of all bytes before this line, in hexadecimal
 //! ```
+//!
+//! What changed since stands in a file beside it (`more`), until that has grown.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -18,6 +20,8 @@ use crate::engine::sync;
 use crate::fault::Fault;
 use crate::record::{MAX_KEY, MAX_VALUE};
 use crate::state::State;
+
+pub(crate) mod more;
 
 const MAGIC: &str = "varve-meta-export 1";
 
@@ -43,16 +47,22 @@ pub(crate) fn write(core: &Core, state: &State) -> Result<()> {
     lines(core, state, &mut out)?
         .and_then(|records| out.finish(records))
         .map_err(|error| Fault::io(&temporary, error).about(noun()))?;
-    replace(&temporary, core.dir()).map_err(|fault| fault.about(noun()))
+    replace(&temporary, core.dir()).map_err(|fault| fault.about(noun()))?;
+    // Were it still there after a crash, it would not go on from this export.
+    let _ = fs::remove_file(more::path(core.dir()));
+    Ok(())
 }
 
 /// The header and the records; the outer error is a read's, the inner one a write's.
 fn lines(core: &Core, state: &State, out: &mut Summed<impl Write>) -> Result<io::Result<u64>> {
     let mut records = 0;
     let mut written = writeln!(out, "{MAGIC} {}", state.seq);
+    let mut text = Vec::new();
     core.walk(b"", false, &mut |key, value| {
         if written.is_ok() {
-            written = line(out, key, value);
+            text.clear();
+            line(key, value, &mut text);
+            written = out.write_all(&text);
             records += 1;
         }
         written.is_ok()
@@ -60,13 +70,11 @@ fn lines(core: &Core, state: &State, out: &mut Summed<impl Write>) -> Result<io:
     Ok(written.map(|()| records))
 }
 
-fn line(out: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
-    let mut text = Vec::with_capacity(key.len() + value.len() + 16);
-    escape(key, &mut text);
+fn line(key: &[u8], value: &[u8], text: &mut Vec<u8>) {
+    escape(key, text);
     text.push(b'\t');
-    escape(value, &mut text);
+    escape(value, text);
     text.push(b'\n');
-    out.write_all(&text)
 }
 
 fn replace(temporary: &Path, dir: &Path) -> Result<(), Fault> {
@@ -74,8 +82,13 @@ fn replace(temporary: &Path, dir: &Path) -> Result<(), Fault> {
     sync(dir)
 }
 
-/// The sequence number that the header of the export in `dir` claims.
+/// The sequence number that the export in `dir` claims, with what is behind it.
 pub(crate) fn sequence(dir: &Path) -> Option<u64> {
+    base(dir).map(|seq| more::read(dir, seq).seq)
+}
+
+/// The sequence number that the header of the export in `dir` claims.
+fn base(dir: &Path) -> Option<u64> {
     let mut input = BufReader::with_capacity(64, File::open(path(dir)).ok()?).take(64);
     let mut header = Vec::new();
     input.read_until(b'\n', &mut header).ok()?;
@@ -87,8 +100,8 @@ fn parse_header(header: &[u8]) -> Option<u64> {
     header.strip_prefix(MAGIC)?.strip_prefix(' ')?.parse().ok()
 }
 
-/// Whether the export in `dir` is whole, and its sequence number; `each` sees every record, also
-/// those before a damaged line.
+/// Whether the export in `dir` is whole, and the sequence number that it leads to with what is
+/// behind it; `each` sees every record, also those before a damaged line.
 ///
 /// # Errors
 /// NotFound (as [`Fault::Io`]) where there is none, [`Fault::Damaged`], and what `each` returns.
@@ -101,18 +114,26 @@ pub(crate) fn read(
     let mut reader = Lines { input: BufReader::new(file), sum: crc32fast::Hasher::new(), path };
     let header = reader.next()?;
     let seq = parse_header(&header).ok_or_else(|| reader.damaged("its header"))?;
+    let more = more::read(dir, seq);
     let mut records = 0u64;
     loop {
         let sum = reader.sum.clone().finalize();
         let line = reader.next()?;
         if line == format!("end {records} {sum:08x}").as_bytes() {
-            return reader.end().map(|()| seq);
+            reader.end()?;
+            break;
         }
         let (key, value) =
             record(&line).ok_or_else(|| reader.damaged(&format!("line {}", records + 2)))?;
-        each(key, value)?;
+        if !more.changes.contains_key(&key) {
+            each(key, value)?;
+        }
         records += 1;
     }
+    let changed = more.changes.into_iter();
+    let mut changed = changed.filter_map(|(key, value)| Some((key, value?)));
+    changed.try_for_each(|(key, value)| each(key, value))?;
+    Ok(more.seq)
 }
 
 struct Lines {

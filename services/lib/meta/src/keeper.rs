@@ -1,6 +1,7 @@
 //! What the writer thread keeps: the state of the last commit, whether another one may be tried,
 //! and when the next export is due.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::db::Core;
 use crate::engine::Engine;
 use crate::export;
 use crate::mark;
-use crate::record;
+use crate::record::{self, RESERVED};
 use crate::state::{STATE_KEY, State};
 use crate::tx::{Pending, Tx};
 use crate::undo::UndoFile;
@@ -20,6 +21,9 @@ use crate::writer::Lasts;
 
 /// More old values than this are not kept for the undo file: then it is time to sync.
 const UNSYNCED: usize = 1024;
+
+/// Above this many changed records the export is written anew.
+const FEW: usize = 4096;
 
 /// Below this many free bytes nothing but deletions is written: sled does not come back from a
 /// disk that fills up in the middle of its log.
@@ -34,6 +38,8 @@ pub(crate) struct Keeper {
     unsynced: Option<(State, Pending)>,
     broken: Option<(Kind, String)>,
     exported: Option<u64>,
+    /// What was changed since then; `None` where that is not known, or much.
+    changed: Option<BTreeSet<Vec<u8>>>,
     export_every: Duration,
     export_due: Instant,
 }
@@ -56,6 +62,7 @@ impl Keeper {
             undo,
             unsynced: None,
             broken: None,
+            changed: (exported == Some(state.seq)).then(BTreeSet::new),
             exported,
             export_every,
             export_due,
@@ -75,6 +82,7 @@ impl Keeper {
         if !changes.is_empty() {
             self.check()?;
             if let Some((batch, state, old)) = self.batch(changes)? {
+                self.note(&old);
                 self.keep(old)?;
                 let applied = self.core.change(|engine| engine.apply(batch));
                 self.or_broken(applied)?;
@@ -88,6 +96,14 @@ impl Keeper {
             }
             Lasts::Later => Ok(()),
         }
+    }
+
+    /// Remembers what the next export has to tell.
+    fn note(&mut self, old: &Pending) {
+        if let Some(changed) = &mut self.changed {
+            changed.extend(old.keys().filter(|key| key.first() != Some(&RESERVED)).cloned());
+        }
+        self.changed.take_if(|changed| changed.len() > FEW);
     }
 
     /// Adds the old values to the undo file, which goes back to what is on the disk.
@@ -193,9 +209,29 @@ impl Keeper {
         self.export_due = Instant::now() + self.export_every;
         // An export that is newer than the database would replace it at the next open.
         self.sync()?;
-        export::write(&self.core, &self.state)?;
+        if !self.append()? {
+            export::write(&self.core, &self.state)?;
+        }
         self.exported = Some(self.state.seq);
+        self.changed = Some(BTreeSet::new());
         Ok(())
+    }
+
+    /// Writes what was changed behind the export, where that will do. Nothing is known of what was
+    /// changed once this has failed.
+    fn append(&mut self) -> Result<bool> {
+        match (self.exported, self.changed.take()) {
+            (Some(exported), Some(changed)) => {
+                export::more::append(&self.core, exported, &self.state, &changed)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Exports, and answers the state of a database that is sound and has nothing left to write.
+    pub fn close(&mut self) -> Result<Option<State>> {
+        self.export()?;
+        Ok(self.broken.is_none().then_some(self.state))
     }
 
     /// [`Keeper::export`] where nobody waits for it.

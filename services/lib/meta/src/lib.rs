@@ -6,6 +6,7 @@
 //! rebuilding of facts that can be derived from elsewhere after [`Recovery::must_rebuild`].
 //! README.md tells the layout on disk and what a crash can leave.
 
+mod closed;
 mod db;
 mod engine;
 mod export;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use varve_core::{Error, Result};
 
+use crate::closed;
 use crate::db::Options;
 use crate::engine::{self, Engine, sync};
 use crate::export;
@@ -136,9 +137,14 @@ fn clear(dir: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Opens sled and verifies what it shows.
+/// Opens sled and verifies what it shows, where it is not as it was closed.
 pub(crate) fn attempt(dir: &Path, options: &Options) -> Result<Found, Fault> {
+    // Before sled, which writes to its files when it opens.
+    let closed = closed::take(dir);
     let engine = Engine::open(&sled_dir(dir), options.cache_bytes)?;
+    if let Some(state) = closed.filter(|state| stored(&engine).is_ok_and(|it| it == *state)) {
+        return Ok(Found { engine, state });
+    }
     let state = match verify(&engine) {
         Err(Fault::Damaged(why)) => match undo::take_back(dir, &engine)? {
             Some(state) => state,
@@ -151,9 +157,7 @@ pub(crate) fn attempt(dir: &Path, options: &Options) -> Result<Found, Fault> {
 
 /// Every record is sound, and together they are those of the last commit.
 fn verify(engine: &Engine) -> Result<State, Fault> {
-    let stored = engine.get(STATE_KEY)?;
-    let stored = stored.ok_or_else(|| Fault::Damaged("its state is missing".into()))?;
-    let stored = State::decode(&stored)?;
+    let stored = stored(engine)?;
     let mut found = State { seq: stored.seq, ..State::default() };
     engine.walk(b"", false, &mut |key, value| {
         if key != STATE_KEY {
@@ -168,6 +172,12 @@ fn verify(engine: &Engine) -> Result<State, Fault> {
         "{} records are there, {} should be, or some were altered",
         found.records, stored.records
     )))
+}
+
+/// What the database says of itself.
+fn stored(engine: &Engine) -> Result<State, Fault> {
+    let stored = engine.get(STATE_KEY)?;
+    State::decode(&stored.ok_or_else(|| Fault::Damaged("its state is missing".into()))?)
 }
 
 /// A second attempt, without the files that only make sled start faster; `None` where the log

@@ -40,8 +40,8 @@ pub(crate) fn snapshots(dir: &Path) -> Result<PathBuf, Fault> {
 /// Moves the whole database aside, if it is there, and the export if it is of no use.
 pub(crate) fn database(dir: &Path, export_too: bool) -> Result<PathBuf, Fault> {
     let to = room(dir)?;
-    let export = export::path(dir);
-    for (from, name) in [(sled_dir(dir), "sled"), (export, "export")] {
+    let (export, more) = (export::path(dir), export::more::path(dir));
+    for (from, name) in [(sled_dir(dir), "sled"), (export, "export"), (more, "export.more")] {
         if from.exists() && (name == "sled" || export_too) {
             rename(&from, &to.join(name))?;
         }

@@ -33,7 +33,7 @@ pub(crate) enum Lasts {
 enum Message {
     Op(Box<dyn Job>),
     Export(Sender<Result<()>>),
-    Stop(Sender<Result<()>>),
+    Stop(Sender<Result<Option<State>>>),
 }
 
 /// The handle on the thread.
@@ -84,11 +84,12 @@ impl Writer {
         answer.recv().ok()
     }
 
-    /// Finishes what is queued, exports what changed, and ends the thread; on that thread itself,
-    /// where nothing can be waited for, only asks for it and answers `None`.
-    pub fn stop(&self) -> Option<Result<()>> {
+    /// Finishes what is queued, exports what changed, ends the thread and answers the state that is
+    /// left, the first time; on that thread itself, where nothing can be waited for, only asks for
+    /// it and answers `None`.
+    pub fn stop(&self) -> Option<Result<Option<State>>> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = thread.take() else { return Some(Ok(())) };
+        let Some(running) = thread.take() else { return Some(Ok(None)) };
         let (reply, answer) = mpsc::channel();
         let _ = self.queue.send(Message::Stop(reply));
         if self.is_current() {
@@ -118,7 +119,7 @@ fn run(mut keeper: Keeper, inbox: &Receiver<Message>) {
         match control {
             None | Some(Message::Op(_)) => {}
             Some(Message::Export(reply)) => drop(reply.send(keeper.export())),
-            Some(Message::Stop(reply)) => return drop(reply.send(keeper.export())),
+            Some(Message::Stop(reply)) => return drop(reply.send(keeper.close())),
         }
     }
 }

@@ -281,7 +281,9 @@ fn a_database_older_than_its_export_is_replaced_by_it() {
     fill(&db, 2000..2100);
     let newer = all(&db);
     db.close().unwrap();
-    fs::copy(dir.path().join("export"), old.dir.path().join("export")).unwrap();
+    for name in ["export", "export.more"] {
+        fs::copy(dir.path().join(name), old.dir.path().join(name)).unwrap();
+    }
     let (db, recovery) = open(old.dir.path());
     assert!(matches!(recovery, Recovery::Restored { from_export: true, .. }), "{recovery:?}");
     assert_eq!(all(&db), newer);
