@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use varve_core::images::{Image as Named, Removal};
 use varve_core::labels::DISTRIBUTION_SOURCE;
-use varve_core::{Reference, Result, ResultExt};
+use varve_core::{Digest, Reference, Result, ResultExt};
 
 use crate::find;
 use crate::image::Image;
@@ -26,6 +26,8 @@ pub enum Done {
 #[derive(Debug)]
 pub struct Taken {
     untagged: Vec<String>,
+    /// What it named.
+    target: Digest,
     /// Each platform that was here, where it was the last name.
     gone: Vec<Gone>,
 }
@@ -52,7 +54,7 @@ pub async fn take(session: &Session, named: &Named, force: bool) -> Result<Taken
     let removed = session.services.images.remove(&session.scope, removal).await?;
     let untagged = untagged(named, from_registry, &removed.left);
     let gone = if removed.left.is_empty() { Gone::all(named, &images) } else { Vec::new() };
-    Ok(Taken { untagged, gone })
+    Ok(Taken { untagged, target: named.target.digest, gone })
 }
 
 /// What taking a name takes: the name, and with the last one of its repository `repository@digest`.
@@ -64,12 +66,19 @@ pub fn untagged(named: &Named, from_registry: Option<String>, left: &[String]) -
     name.into_iter().chain(digest).collect()
 }
 
-/// Collects once, and tells what has gone, and the bytes that came free.
-pub async fn finish(session: &Session, taken: Vec<Taken>) -> Result<(Vec<Done>, u64)> {
+/// Collects once, what has lost its last name or all that nothing uses, and tells what has gone, and the bytes that
+/// came free.
+pub async fn finish(session: &Session, taken: Vec<Taken>, all: bool) -> Result<(Vec<Done>, u64)> {
     let (mut went, mut bytes) = (Went::of([]), 0);
-    if taken.iter().any(|taken| !taken.gone.is_empty()) {
+    let nameless = taken.iter().filter(|taken| !taken.gone.is_empty());
+    let nameless: Vec<Digest> = nameless.map(|taken| taken.target).collect();
+    if !nameless.is_empty() {
         abandoned::end_those_of_the_dead(&session.services, &session.scope).await?;
-        let collected = session.services.collector.collect(false).await?;
+        let collector = &session.services.collector;
+        let collected = match all {
+            true => collector.collect(false).await?,
+            false => collector.collect_below(&session.scope, &nameless).await?,
+        };
         went = Went::of(reclaim::places(session, &collected));
         bytes = collected.bytes;
     }

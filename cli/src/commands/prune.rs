@@ -112,7 +112,7 @@ async fn remove(session: &Session, doomed: Vec<Named>) -> Result<Report> {
             Err(error) => return Err(error),
         }
     }
-    let (images, bytes) = removal::finish(session, taken).await?;
+    let (images, bytes) = removal::finish(session, taken, true).await?;
     Ok(Report { images, bytes, dry_run: false })
 }
 

@@ -40,7 +40,7 @@ impl Rm {
                 Err(error) => failures.push(error),
             }
         }
-        let (done, _) = removal::finish(session, taken).await?;
+        let (done, _) = removal::finish(session, taken, false).await?;
         let lines: Vec<String> = done.iter().map(line).collect();
         session.output.lines(&lines, &done)?;
         // All of them are told; the last one ends the command.

@@ -123,6 +123,11 @@ impl Collector for WithAll {
         self.store.collect(dry_run).await
     }
 
+    async fn collect_below(&self, scope: &Scope, digests: &[Digest]) -> Result<Collected> {
+        self.snapshotters.announce_used().await;
+        self.store.collect_below(scope, digests).await
+    }
+
     async fn attend(&self, name: &str, attendee: Arc<dyn Attendee>) -> Result<()> {
         self.store.attend(name, attendee).await
     }

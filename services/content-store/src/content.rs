@@ -9,6 +9,7 @@ use varve_core::leases::Resource;
 use varve_core::{Digest, Error, Filter, Kind, Labels, Mask, Namespace, Result, Scope, labels};
 
 use crate::ContentStore;
+use crate::index::Entries;
 use crate::ingest::follower::Follower;
 use crate::ingest::table::locked;
 use crate::ingest::writer::{self, Writer};
@@ -222,6 +223,7 @@ pub fn remove(
     }
     change.delete(&edges::holder_key(digest, namespace))?;
     let pointed_to = change.any(&edges::image_prefix(namespace, digest))?;
-    let generation = pointed_to.then(|| crate::index::bump(change, namespace)).transpose()?;
+    let generation =
+        pointed_to.then(|| crate::index::bump(change, namespace, Entries::All)).transpose()?;
     Ok(Some(generation.flatten()))
 }

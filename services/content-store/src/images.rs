@@ -10,7 +10,7 @@ use varve_core::{
 
 use crate::ContentStore;
 use crate::content::relabel;
-use crate::index;
+use crate::index::{self, Entries};
 use crate::records::{Change, Noun, Sort, Stored, View, edges, noun, values};
 
 #[async_trait]
@@ -37,7 +37,7 @@ impl Images for ContentStore {
             let now = varve_core::time::now();
             let image = Image { created_at: now, updated_at: now, ..image };
             save(change, &noun, &image)?;
-            Ok((image, index::bump(change, &noun.namespace)?))
+            Ok((image, index::bump(change, &noun.namespace, shown(&noun))?))
         })
         .await
     }
@@ -55,7 +55,7 @@ impl Images for ContentStore {
             }
             now.updated_at = varve_core::time::now();
             save(change, &noun, &now)?;
-            Ok((now, index::bump(change, &noun.namespace)?))
+            Ok((now, index::bump(change, &noun.namespace, shown(&noun))?))
         })
         .await
     }
@@ -64,7 +64,7 @@ impl Images for ContentStore {
         let noun = noun_of(scope, name)?;
         self.change(move |change| {
             noun.remove(change)?.ok_or_else(|| missing(&noun))?;
-            Ok(((), index::bump(change, &noun.namespace)?))
+            Ok(((), index::bump(change, &noun.namespace, shown(&noun))?))
         })
         .await
     }
@@ -84,7 +84,9 @@ impl Images for ContentStore {
         let noun = noun_of(scope, &removal.name)?;
         self.change(move |change| {
             let removed = removal::remove(change, &noun, removal.force)?;
-            Ok((removed, index::bump(change, &noun.namespace)?))
+            let kept = dangling(&noun.namespace, &removed.image.target).name;
+            let shown = Entries::Of(vec![noun.name.clone(), kept]);
+            Ok((removed, index::bump(change, &noun.namespace, shown)?))
         })
         .await
     }
@@ -125,8 +127,12 @@ pub fn record(
     }
     let dangling = dangling(namespace, &new.target);
     let named = dangling != *noun && dangling.remove(change)?.is_some();
-    // New labels too: they come with another platform of an index that was here before.
-    let generation = if moved || named || changed { index::bump(change, namespace)? } else { None };
+    let old = before.as_ref().map(|old| images::dangling(&old.target.digest));
+    let names = [noun.name.clone(), dangling.name].into_iter().chain(old);
+    // New labels come with another platform of an index, which may have other names.
+    let shown = if changed { Entries::All } else { Entries::Of(names.collect()) };
+    let any = moved || named || changed;
+    let generation = if any { index::bump(change, namespace, shown)? } else { None };
     Ok((before, generation))
 }
 
@@ -172,6 +178,11 @@ pub fn keep(change: &mut Change<'_>, noun: &Noun, old: &Image) -> Result<()> {
     let dangling = dangling(&noun.namespace, &old.target);
     let kept = Image { name: dangling.name.clone(), ..old.clone() };
     save(change, &dangling, &Image { updated_at: varve_core::time::now(), ..kept })
+}
+
+/// The one entry of `index.json` that a change of this image changes.
+fn shown(noun: &Noun) -> Entries {
+    Entries::Of(vec![noun.name.clone()])
 }
 
 fn dangling(namespace: &Namespace, target: &Descriptor) -> Noun {

@@ -10,23 +10,27 @@
 //! that are absent; a manifest of Docker's is replaced by one that is derived from it. Then
 //! `varve.target` keeps the true target.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 use varve_core::oci::{Document, MAX_DOCUMENT};
-use varve_core::{Descriptor, Digest, Error, MediaType, Namespace, Result};
+use varve_core::{Descriptor, Digest, Namespace, Result};
+use varve_meta::Db;
 
-use crate::layout::{self, Layout};
-use crate::records::{Change, View, blocking};
+use crate::layout::Layout;
+use crate::records::{Change, Noun, Sort, View, blocking};
 use crate::store::Store;
 
 mod derive;
 mod entry;
+mod file;
+mod touched;
 
 use entry::entry;
+pub use file::File;
+pub use touched::{Entries, Touched};
 
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The image's name, where the specification's grammar does not take it.
@@ -47,6 +51,8 @@ pub struct Index(Arc<Mutex<Shown>>);
 pub struct Shown {
     generation: u64,
     pub derived: HashSet<Digest>,
+    /// Those that were and are not any more, until a collection takes their files.
+    pub dropped: HashSet<Digest>,
 }
 
 impl Index {
@@ -56,40 +62,24 @@ impl Index {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct File {
-    schema_version: u32,
-    media_type: MediaType,
-    pub manifests: Vec<Descriptor>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
+/// What the file is made from.
+struct Source {
+    db: Db,
+    touched: Arc<Touched>,
 }
 
-impl File {
-    /// What it was made from; `None` where it does not say, and so is not ours.
-    pub fn generation(&self) -> Option<u64> {
-        self.annotations.get(GENERATION)?.parse().ok()
-    }
-
-    /// The blobs that are there for this file alone.
-    pub fn derived(&self) -> HashSet<Digest> {
-        let made = |entry: &&Descriptor| entry.annotations.contains_key(DERIVED);
-        self.manifests.iter().filter(made).map(|entry| entry.digest).collect()
-    }
-
-    fn is_whole(&self, layout: &Layout) -> bool {
-        self.derived().iter().all(|digest| layout.blob_size(digest).is_some())
-    }
-}
-
-/// Raises the generation, if the namespace is the one that is shown.
-pub fn bump(change: &mut Change<'_>, namespace: &Namespace) -> Result<Option<u64>> {
+/// Raises the generation, if the namespace is the one that is shown, where `entries` may change.
+pub fn bump(
+    change: &mut Change<'_>,
+    namespace: &Namespace,
+    entries: Entries,
+) -> Result<Option<u64>> {
     if *namespace != Namespace::default() {
         return Ok(None);
     }
     let generation = generation_of(change)? + 1;
     change.put(KEY, generation.to_string().into_bytes())?;
+    change.touched().note(generation, entries);
     Ok(Some(generation))
 }
 
@@ -115,60 +105,73 @@ impl Store {
         if done.generation >= generation {
             return Ok(());
         }
-        let (layout, db) = (self.layout.clone(), self.records.db().clone());
+        let (layout, records) = (self.layout.clone(), self.source());
         // The lock goes with the work: who gives up lets no second write begin beside this one.
-        blocking(move || {
-            *done = write(&layout, &db)?;
-            Ok(())
-        })
-        .await
+        blocking(move || update(&layout, &records, &mut done)).await
     }
 
-    /// Writes the file where it is missing or behind. Blocks.
-    pub fn project_if_behind(&mut self) -> Result<()> {
-        let db = self.records.db();
-        let file = read(&self.layout);
-        let generation = file.as_ref().and_then(File::generation);
-        let shown = match (file, generation) {
-            (Some(file), Some(shown))
-                if shown == generation_of(db)? && file.is_whole(&self.layout) =>
-            {
-                Shown { generation: shown, derived: file.derived() }
-            }
-            _ => write(&self.layout, db)?,
+    /// Writes the file where it is missing or behind; `file` is what there is. Blocks.
+    pub fn project_if_behind(&mut self, file: Option<File>) -> Result<()> {
+        let generation = generation_of(self.records.db())?;
+        let there = |digest: &Digest| self.layout.blob_size(digest).is_some();
+        let right =
+            |file: &File| file.generation() == Some(generation) && file.derived().iter().all(there);
+        let derived = match file.filter(right) {
+            Some(file) => file.derived().clone(),
+            None => write(&self.layout, self.records.db(), generation)?,
         };
+        let shown = Shown { generation, derived, dropped: HashSet::new() };
         self.index = Index(Arc::new(Mutex::new(shown)));
         Ok(())
     }
-}
 
-/// The file as it is; `None` where it is missing or no index.
-pub fn read(layout: &Layout) -> Option<File> {
-    let path = layout.index();
-    // Not limited to a document's size: it grows with the number of images, and is our own.
-    let facts = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
-    if facts.len() > 64 * MAX_DOCUMENT {
-        return None;
+    fn source(&self) -> Source {
+        Source { db: self.records.db().clone(), touched: Arc::clone(&self.records.touched) }
     }
-    serde_json::from_slice(&fs::read(&path).ok()?).ok()
 }
 
-/// The generation is read before the images: they can only be newer than it says.
-fn write(layout: &Layout, view: &impl View) -> Result<Shown> {
-    let generation = generation_of(view)?;
-    let images = crate::images::list(view, &Namespace::default())?;
-    let file = File {
-        schema_version: 2,
-        media_type: MediaType::OciIndex,
-        manifests: images
-            .iter()
-            .filter_map(|image| entry(layout, image).transpose())
-            .collect::<Result<_>>()?,
-        annotations: BTreeMap::from([(GENERATION.to_owned(), generation.to_string())]),
+/// Brings the file to the generation of the records. That is read before the images: they can only
+/// be newer than it says.
+fn update(layout: &Layout, records: &Source, before: &mut Shown) -> Result<()> {
+    let generation = generation_of(&records.db)?;
+    let shown = match records.touched.take(generation) {
+        Entries::Of(names) => patch(layout, &records.db, before, generation, &names),
+        Entries::All => Ok(None),
     };
-    let internal = |error| Error::internal("index.json cannot be written").with_source(error);
-    layout::replace(&layout.index(), &serde_json::to_vec(&file).map_err(internal)?)?;
-    Ok(Shown { generation, derived: file.derived() })
+    let shown = shown.and_then(|derived| match derived {
+        Some(derived) => Ok(derived),
+        None => write(layout, &records.db, generation),
+    });
+    // What was told is forgotten: the next time has to look at all.
+    let derived = shown.inspect_err(|_| records.touched.note(generation, Entries::All))?;
+    before.dropped.extend(before.derived.difference(&derived));
+    (before.generation, before.derived) = (generation, derived);
+    Ok(())
+}
+
+/// Writes the entries of these images anew; `None` where the file is not what was written last.
+fn patch(
+    layout: &Layout,
+    view: &impl View,
+    before: &Shown,
+    generation: u64,
+    names: &[String],
+) -> Result<Option<HashSet<Digest>>> {
+    let last = |file: &File| file.generation() == Some(before.generation);
+    let Some(file) = File::read(layout).filter(last) else { return Ok(None) };
+    let mut entries = Vec::new();
+    for name in names {
+        let noun = Noun::new(Sort::Image, &Namespace::default(), name.as_str());
+        let image = crate::images::load(view, &noun)?;
+        entries.extend(image.map(|image| entry(layout, &image)).transpose()?.flatten());
+    }
+    file.patch(layout, generation, names, &entries).map(Some)
+}
+
+fn write(layout: &Layout, view: &impl View, generation: u64) -> Result<HashSet<Digest>> {
+    let images = crate::images::list(view, &Namespace::default())?;
+    let entries = images.iter().filter_map(|image| entry(layout, image).transpose());
+    file::write(layout, generation, entries.collect::<Result<_>>()?)
 }
 
 /// The parsed blob; `None` where it is not here, too large, or neither index nor manifest.

@@ -16,7 +16,7 @@ use varve_core::{Descriptor, Digest, Error, Labels, MediaType, Namespace, Result
 use varve_meta::Recovery;
 
 use crate::collect::recount;
-use crate::index;
+use crate::index::{self, Entries};
 use crate::ingest::channel::rehash;
 use crate::ingest::commit::insert;
 use crate::records::{Change, Noun, Sort, View, noun, values};
@@ -40,18 +40,17 @@ impl Store {
 
     /// Rebuilds where the database was lost, or is new beside blobs that are not, or is older than
     /// `index.json`, which is always written after it. Blocks.
-    pub fn rebuild_if_lost(&self, recovery: &Recovery) -> Result<()> {
-        let shown = index::read(&self.layout);
-        let generation = shown.as_ref().and_then(index::File::generation).unwrap_or(0);
+    pub fn rebuild_if_lost(&self, recovery: &Recovery, shown: Option<&index::File>) -> Result<()> {
+        let generation = shown.and_then(index::File::generation).unwrap_or(0);
         let older = generation > index::generation_of(self.records.db())?;
         let bereft = *recovery == Recovery::Created && !self.layout.list_blobs()?.is_empty();
         if !older && !bereft && !recovery.must_rebuild() {
             return Ok(());
         }
         tracing::warn!(dir = %self.config.dir.display(), ?recovery, "rebuilding the metadata");
-        let derived = shown.as_ref().map(index::File::derived).unwrap_or_default();
+        let derived = shown.map(|file| file.derived().clone()).unwrap_or_default();
         let found = self.unrecorded(&derived)?;
-        self.rebuild(found, shown.map(|file| file.manifests).unwrap_or_default(), generation)?;
+        self.rebuild(found, shown.map(index::File::manifests).unwrap_or_default(), generation)?;
         self.records.db().rebuilt()
     }
 
@@ -67,7 +66,7 @@ impl Store {
             let newer = index::overtake(change, generation)?;
             let mut images = shown.into_iter().filter_map(shown_image);
             images.try_for_each(|image| restore(change, &image, newer))?;
-            index::bump(change, &Namespace::default())?;
+            index::bump(change, &Namespace::default(), Entries::All)?;
             change.put(QUIET, until(quiet)?.to_string().into_bytes())
         })
     }

@@ -144,3 +144,49 @@ async fn who_refers_to_a_snapshot_that_is_being_removed_is_answered_when_it_is_g
     assert!(guest.nodes.lock().unwrap().is_empty(), "whoever looks now finds it gone");
     collecting.await.unwrap();
 }
+
+/// Two images on one base: what goes with one of them is its own snapshot, unless a container is on it, or another
+/// snapshot; also in a store from before the edges to snapshots were stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_below_an_image_takes_the_snapshots_that_nothing_else_is_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, scope) = (kit::store(dir.path()).await, Scope::default());
+    let guest = Snapshotter::with(&[
+        ("base", None, &[]),
+        ("a", Some("base"), &[]),
+        ("b", Some("base"), &[]),
+    ]);
+    store.attend("overlayfs", guest.clone()).await.unwrap();
+    let mut digests = Vec::new();
+    for name in ["a", "b"] {
+        let edge = [("containerd.io/gc.ref.snapshot.overlayfs", name)];
+        let digest = kit::put(&store, &scope, name.as_bytes(), &edge).await;
+        let target = varve_core::Descriptor::new(varve_core::MediaType::OciManifest, digest, 1);
+        kit::name(&store, name, &target).await;
+        digests.push(digest);
+    }
+    kit::unname(&store, "a").await;
+    guest.nodes.lock().unwrap().push(varve_core::collect::Node {
+        namespace: Default::default(),
+        key: "on-a".into(),
+        parent: Some("a".into()),
+        labels: Labels::new(),
+        size: 1,
+    });
+    store.collect_below(&scope, &digests[..1]).await.unwrap();
+    assert!(guest.removed.lock().unwrap().is_empty(), "a snapshot is on it");
+    assert!(!kit::here(&store, &digests[0]).await, "its blob is nobody's");
+
+    kit::unname(&store, "b").await;
+    let held = varve_core::leases::Resource { kind: "snapshots/overlayfs".into(), id: "b".into() };
+    varve_core::leases::Leases::create(&*store, &scope, "l", &Labels::new()).await.unwrap();
+    varve_core::leases::Leases::add_resource(&*store, &scope, "l", &held).await.unwrap();
+    let done = store.collect_below(&scope, &digests[1..]).await.unwrap();
+    assert_eq!((done.blobs.len(), done.snapshots.len()), (1, 0), "a lease holds it");
+    kit::recounted(&store).await;
+    store.collect(false).await.unwrap();
+    assert_eq!(*guest.removed.lock().unwrap(), ["a", "on-a"]);
+    varve_core::leases::Leases::delete(&*store, &scope, "l").await.unwrap();
+    store.collect(false).await.unwrap();
+    assert_eq!(guest.removed.lock().unwrap()[2..], ["base", "b"]);
+}

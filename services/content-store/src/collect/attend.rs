@@ -95,6 +95,13 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -
     tokio::time::timeout(limit, work).await.map_err(late)?
 }
 
+pub fn warn_of_unsettled(name: &str) {
+    tracing::warn!(
+        "snapshotter {name} is away and was not closed in good order: until it is here again, no \
+         blob and no snapshot is removed, because it may refer to them"
+    );
+}
+
 /// The names that are known and not among `here`.
 pub fn absent(view: &impl View, here: &[Guest]) -> Result<Absent> {
     let mut absent = Absent::default();

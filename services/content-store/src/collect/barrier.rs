@@ -1,4 +1,4 @@
-//! What is added while a collection runs, so that the mark cannot miss it.
+//! What is added and removed while a collection runs, so that the mark cannot miss it.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use varve_core::{Digest, Namespace};
 
 use crate::records::Target;
 
-/// Targets of edges that were added, and blobs that were born, since a collection began.
+/// Targets of edges that were added or removed, and blobs that were born, since a collection began.
 ///
-/// Whoever adds an edge tells it here inside the transaction that adds it; transactions run one
-/// after another, so a mark made in a later one has seen it. Outside a collection nothing is kept.
+/// Whoever adds or removes an edge tells it here inside the transaction that does; transactions run
+/// one after another, so a mark made in a later one has seen it. Outside a collection nothing is kept.
 #[derive(Default)]
 pub struct Barrier(Mutex<Option<HashSet<(Namespace, Target)>>>);
 
@@ -20,7 +20,7 @@ impl Barrier {
         *self.lock() = Some(HashSet::new());
     }
 
-    /// What was added since; the barrier stays up.
+    /// What was told since; the barrier stays up.
     pub fn seen(&self) -> Vec<(Namespace, Target)> {
         self.lock().iter().flatten().cloned().collect()
     }
@@ -30,7 +30,7 @@ impl Barrier {
         *self.lock() = None;
     }
 
-    /// An edge to `target` was added.
+    /// An edge to `target` was added or removed.
     pub fn note(&self, namespace: &Namespace, target: &Target) {
         if let Some(seen) = self.lock().as_mut() {
             seen.insert((namespace.clone(), target.clone()));

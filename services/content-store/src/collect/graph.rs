@@ -59,6 +59,11 @@ impl Graph {
         }
     }
 
+    /// Adds what one place refers to.
+    pub fn add(&mut self, place: Place, targets: Vec<Target>) {
+        self.edges.entry(place).or_default().extend(targets);
+    }
+
     /// Adds a snapshotter's nodes.
     pub fn add_nodes(&mut self, snapshotter: &str, nodes: &[Node]) {
         for node in nodes {

@@ -1,14 +1,17 @@
 //! The one collector: marks from the roots of every namespace, removes what is left.
 //!
 //! How nothing that is written meanwhile is lost. Transactions run one after another. The first one
-//! of a collection raises the barrier and reads the graph; then the snapshotters freeze theirs; the
-//! last one reads the graph again, adds to it the first one, what the snapshotters told, and all
-//! that the barrier has seen, marks, and removes the records of what is not marked, all in the same
-//! transaction. So whatever was referred to at any moment between the two, or born, lives: an edge
-//! that was removed in between was in the first graph or went past the barrier, and a snapshot made
-//! after the freeze could only refer to what one of these keeps. What is added after the last
-//! transaction finds the blob gone. Files follow their records: a crash in between leaves files
-//! without records, which the next collection removes.
+//! of a collection raises the barrier; then the snapshotters freeze their graphs; the last one reads
+//! the store's, adds to it what the snapshotters told and all that the barrier has seen, marks, and
+//! removes the records of what is not marked, all in the same transaction. So whatever was referred
+//! to at any moment between the two, or born, lives: an edge that was added or removed in between
+//! went past the barrier, all others are in the graph, and a snapshot made after the freeze could
+//! only refer to what one of these keeps. What is added after the last transaction finds the blob
+//! gone. Files follow their records: a crash in between leaves files without records, which the next
+//! collection removes.
+//!
+//! A collection may begin at blobs that were just let go (`below`): then only these and what they
+//! lead to are looked at.
 //!
 //! Snapshots are removed after the last transaction. Whoever adds a reference to one of them
 //! meanwhile gets the answer when the removal is over (`removal`), and so finds it gone.
@@ -25,12 +28,13 @@ use crate::store::Store;
 
 mod attend;
 pub mod barrier;
+mod below;
 mod graph;
 pub mod recount;
 pub mod removal;
 mod sweep;
 
-use graph::Graph;
+use below::Below;
 use removal::Removal;
 use sweep::Verdict;
 
@@ -46,16 +50,12 @@ impl Collector for ContentStore {
     }
 
     async fn collect(&self, dry_run: bool) -> Result<Collected> {
-        let _one = self.store.collecting.lock().await;
-        let now = varve_core::time::now();
-        if let Some(until) = self.store.quiet_until().await?.filter(|until| now < *until) {
-            tracing::warn!(%until, "the metadata was rebuilt: nothing is collected before that");
-            return Ok(Collected::default());
-        }
-        let _removing = Removing(&self.store.removal);
-        let (guests, mut verdict) = self.store.judge(now, dry_run).await?;
-        self.store.sweep(guests, &mut verdict, dry_run).await?;
-        Ok(verdict.collected)
+        self.store.collect(Extent::Whole { dry_run }).await
+    }
+
+    async fn collect_below(&self, scope: &Scope, digests: &[Digest]) -> Result<Collected> {
+        let (namespace, digests) = (scope.namespace.clone(), digests.to_vec());
+        self.store.collect(Extent::Below(Below { namespace, digests })).await
     }
 
     async fn attend(&self, name: &str, attendee: Arc<dyn Attendee>) -> Result<()> {
@@ -81,23 +81,50 @@ impl Drop for Removing<'_> {
     }
 }
 
+/// What is looked at.
+#[derive(Clone)]
+pub enum Extent {
+    Whole { dry_run: bool },
+    Below(Below),
+}
+
+impl Extent {
+    fn is_dry_run(&self) -> bool {
+        matches!(self, Self::Whole { dry_run: true })
+    }
+}
+
 impl Store {
-    /// Decides what goes, and removes its records unless `dry_run`.
-    async fn judge(&self, now: Timestamp, dry_run: bool) -> Result<(Vec<attend::Guest>, Verdict)> {
+    async fn collect(self: &Arc<Self>, extent: Extent) -> Result<Collected> {
+        let _one = self.collecting.lock().await;
+        let now = varve_core::time::now();
+        if let Some(until) = self.quiet_until().await?.filter(|until| now < *until) {
+            tracing::warn!(%until, "the metadata was rebuilt: nothing is collected before that");
+            return Ok(Collected::default());
+        }
+        let _removing = Removing(&self.removal);
+        let (guests, mut verdict) = self.judge(now, extent.clone()).await?;
+        self.sweep(guests, &mut verdict, &extent).await?;
+        Ok(verdict.collected)
+    }
+
+    /// Decides what goes, and removes its records unless it is only asked for.
+    async fn judge(&self, now: Timestamp, extent: Extent) -> Result<(Vec<attend::Guest>, Verdict)> {
         let _raised = Raised(&self.records);
-        let first = self.records.write(move |change| {
+        let first = self.records.write(|change| {
             change.barrier().raise();
-            let mut graph = Graph::default();
-            graph.add_records(change, now)?;
-            Ok(graph)
+            Ok(())
         });
-        let graph = first.await?;
+        first.await?;
         let guests = self.freeze(self.config.attendee_limit).await;
         let idle = self.idle_ingests(now);
         let removal = Arc::clone(&self.removal);
         let last = self.records.write(move |change| {
-            let verdict = sweep::judge(change, graph, &guests, idle, now, dry_run)?;
-            if !dry_run {
+            let verdict = match &extent {
+                Extent::Whole { dry_run } => sweep::judge(change, &guests, idle, now, *dry_run)?,
+                Extent::Below(below) => below.judge(change, &guests)?,
+            };
+            if !extent.is_dry_run() {
                 removal.begin(&verdict.collected.snapshots);
             }
             Ok((guests, verdict))

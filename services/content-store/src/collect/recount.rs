@@ -26,7 +26,7 @@ pub fn recount(view: &impl View) -> Result<Vec<String>> {
 /// The keys of all that is stored because of a noun.
 pub fn keys(noun: &Noun, stored: &Stored) -> Vec<Vec<u8>> {
     let targets = edges::outgoing(noun, stored);
-    let keys = targets.iter().filter_map(|(label, target)| edges::key(noun, label, target));
+    let keys = targets.iter().map(|(label, target)| edges::key(noun, label, target));
     keys.chain(holder(noun)).collect()
 }
 

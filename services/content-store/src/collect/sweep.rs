@@ -7,6 +7,7 @@ use std::sync::Arc;
 use varve_core::collect::Collected;
 use varve_core::{Digest, Namespace, Result, Timestamp};
 
+use super::Extent;
 use super::attend::{self, Guest, within};
 use super::graph::{Graph, Place, is_over};
 use crate::ingest::Ingest;
@@ -19,19 +20,19 @@ pub struct Verdict {
     pub collected: Collected,
     ingests: Vec<Arc<Ingest>>,
     /// Of `index.json`, where an image lost its target.
-    generation: Option<u64>,
+    pub generation: Option<u64>,
 }
 
 /// Marks, and removes the records of what is not marked.
 pub fn judge(
     change: &mut Change<'_>,
-    mut graph: Graph,
     guests: &[Guest],
     idle: Vec<Arc<Ingest>>,
     now: Timestamp,
     dry_run: bool,
 ) -> Result<Verdict> {
     let absent = attend::absent(change, guests)?;
+    let mut graph = Graph::default();
     graph.add_records(change, now)?;
     graph.add_roots(change.barrier().seen());
     graph.add_roots(absent.roots);
@@ -42,10 +43,7 @@ pub fn judge(
     let marked = graph.mark();
     verdict.collected.leases = ended_leases(change, now)?;
     match absent.unsettled {
-        Some(name) => tracing::warn!(
-            "snapshotter {name} is away and was not closed in good order: until it is here again, \
-             no blob and no snapshot is removed, because it may refer to them"
-        ),
+        Some(name) => attend::warn_of_unsettled(&name),
         None => {
             verdict.collected.blobs = unmarked_blobs(change, &marked)?;
             verdict.collected.snapshots = unmarked_snapshots(guests, &marked);
@@ -87,7 +85,8 @@ fn unmarked_snapshots(
     .collect()
 }
 
-fn remove(change: &mut Change<'_>, doomed: &Collected) -> Result<Option<u64>> {
+/// Removes the records of what is doomed; answers the index's new generation, if there is one.
+pub fn remove(change: &mut Change<'_>, doomed: &Collected) -> Result<Option<u64>> {
     let mut generation = None;
     for (namespace, digest) in &doomed.blobs {
         let removed = crate::content::remove(change, namespace, digest)?;
@@ -115,12 +114,15 @@ impl Store {
         self: &Arc<Self>,
         guests: Vec<Guest>,
         verdict: &mut Verdict,
-        dry_run: bool,
+        extent: &Extent,
     ) -> Result<()> {
-        self.sweep_ingests(verdict, dry_run).await?;
-        let snapshots = self.sweep_snapshots(guests, &verdict.collected, dry_run).await;
+        self.sweep_ingests(verdict, extent.is_dry_run()).await?;
+        let snapshots = self.sweep_snapshots(guests, &verdict.collected, extent).await;
         self.removal.end();
-        verdict.collected.bytes += self.sweep_files(&verdict.collected, dry_run).await?;
+        verdict.collected.bytes += match extent {
+            Extent::Whole { dry_run } => self.sweep_files(&verdict.collected, *dry_run).await?,
+            Extent::Below(_) => self.sweep_files_of(&verdict.collected).await?,
+        };
         if let Some(generation) = verdict.generation {
             self.project(generation).await?;
         }
@@ -142,22 +144,26 @@ impl Store {
         Ok(())
     }
 
-    /// Every snapshotter is asked, also where none of its snapshots goes: it removes what it staged
-    /// and forgot. The first error is told when all were asked.
+    /// Every snapshotter is asked where the whole store is swept, also where none of its snapshots
+    /// goes: it removes what it staged and forgot. The first error is told when all were asked.
     async fn sweep_snapshots(
         &self,
         guests: Vec<Guest>,
         collected: &Collected,
-        dry_run: bool,
+        extent: &Extent,
     ) -> Result<u64> {
         let (mut bytes, mut result) = (0, Ok(()));
         for guest in guests {
             let own = collected.snapshots.iter().filter(|(name, ..)| *name == guest.name);
             let own: Vec<(Namespace, String)> =
                 own.map(|(_, namespace, key)| (namespace.clone(), key.clone())).collect();
-            if dry_run {
-                bytes += cost(&guest, &own);
-                continue;
+            match extent {
+                Extent::Whole { dry_run: true } => {
+                    bytes += cost(&guest, &own);
+                    continue;
+                }
+                Extent::Below(_) if own.is_empty() => continue,
+                _ => {}
             }
             let removal = guest.attendee.remove(guest.frozen.generation, own);
             match within(self.config.attendee_limit, removal).await {
@@ -182,6 +188,13 @@ impl Store {
         let layout = self.layout.clone();
         let sizes = move || unnamed.iter().filter_map(|digest| layout.blob_size(digest)).sum();
         blocking(move || Ok(sizes())).await
+    }
+
+    /// Removes the files of what was condemned, and those that `index.json` has shown alone.
+    async fn sweep_files_of(&self, collected: &Collected) -> Result<u64> {
+        let mut files: Vec<Digest> = collected.blobs.iter().map(|(_, digest)| *digest).collect();
+        files.extend(std::mem::take(&mut self.index.lock().await.dropped));
+        self.remove_files(files).await
     }
 
     /// The files that have no holder but those in `doomed`.

@@ -5,7 +5,7 @@ use varve_core::{Digest, Error, Labels, Result};
 
 use super::writer::Writer;
 use super::{End, Ingest};
-use crate::index;
+use crate::index::{self, Entries};
 use crate::records::{Change, Noun, Sort, Stored, blocking, edges, values};
 use crate::store::{self, hold};
 
@@ -132,7 +132,8 @@ fn add(
     }
     insert(change, &noun, digest, size, labels)?;
     let awaited = change.any(&edges::image_prefix(&scope.namespace, digest))?;
-    let generation = awaited.then(|| index::bump(change, &scope.namespace)).transpose()?;
+    let generation =
+        awaited.then(|| index::bump(change, &scope.namespace, Entries::All)).transpose()?;
     Ok(Added { new: true, generation: generation.flatten() })
 }
 

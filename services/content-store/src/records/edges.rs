@@ -1,16 +1,27 @@
 //! Edges: who refers to what.
 //!
 //! [`outgoing`] says what a noun's records refer to; the stored edges, the recount and the mark are
-//! all made from it and so cannot disagree on what an edge is. Edges to digests are stored, one
-//! record each, `edge/<namespace>/<digest>/<sort>\0<owner>\0<label>`; the number of those under a
-//! digest is its reference count. Edges to snapshots are only derived.
+//! all made from it and so cannot disagree on what an edge is. Each is stored, as one record:
+//!
+//! ```text
+//! edge/<namespace>/<digest>/<sort>\0<owner>\0<label>
+//! edge/<namespace>/snapshots/<snapshotter>\0<key>\0<sort>\0<owner>\0<label>
+//! ```
+//!
+//! The number of those under a digest is its reference count.
 
-use varve_core::labels::{GC_REF_CONTENT, GC_REF_SNAPSHOT};
+use varve_core::labels::{GC_REF_CONTENT, GC_REF_SNAPSHOT, GC_ROOT};
 use varve_core::leases::Resource;
 use varve_core::{Digest, Namespace, Result};
 
 use super::noun::{Noun, Sort, Stored, short};
 use super::{Change, View, values};
+
+/// What of a snapshot's edge is longer is stored under its hash: five of these make a key.
+const BRIEF: usize = 128;
+
+/// That the edges to snapshots are stored, too, as they once were not.
+const COMPLETE: &[u8] = b"edges/snapshots";
 
 /// What an edge leads to, in its owner's namespace.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -93,6 +104,20 @@ pub fn replace(change: &mut Change<'_>, noun: &Noun, old: &Stored, new: &Stored)
     Ok(())
 }
 
+/// Tells the barrier of what labels keep without an edge, before they are changed: a blob itself, and
+/// for a time, or alone, what a lease holds.
+pub fn note_kept(change: &Change<'_>, noun: &Noun, old: &Stored, new: &Stored) {
+    let root = |stored: &Stored| stored.labels.contains_key(GC_ROOT);
+    if noun.sort == Sort::Content && root(old) && !root(new) {
+        let own = noun.name.parse().ok().map(Target::Content);
+        own.iter().for_each(|own| change.barrier().note(&noun.namespace, own));
+    }
+    if noun.sort == Sort::Lease && old.labels != new.labels {
+        let held = old.resources.iter().filter_map(Target::of_resource);
+        held.for_each(|target| change.barrier().note(&noun.namespace, &target));
+    }
+}
+
 pub fn add_resource(change: &mut Change<'_>, lease: &Noun, resource: &Resource) -> Result<()> {
     match Target::of_resource(resource) {
         Some(target) => add(change, lease, "", &target),
@@ -109,29 +134,80 @@ pub fn remove_resource(change: &mut Change<'_>, lease: &Noun, resource: &Resourc
 
 fn add(change: &mut Change<'_>, noun: &Noun, label: &str, target: &Target) -> Result<()> {
     change.barrier().note(&noun.namespace, target);
-    match key(noun, label, target) {
-        Some(key) => change.put(&key, Vec::new()),
-        None => Ok(()),
-    }
+    change.put(&key(noun, label, target), Vec::new())
 }
 
 fn remove(change: &mut Change<'_>, noun: &Noun, label: &str, target: &Target) -> Result<()> {
-    match key(noun, label, target) {
-        Some(key) => change.delete(&key),
-        None => Ok(()),
-    }
+    change.barrier().note(&noun.namespace, target);
+    change.delete(&key(noun, label, target))
 }
 
-/// The key of a stored edge; `None` for those that are only derived.
-pub fn key(noun: &Noun, label: &str, target: &Target) -> Option<Vec<u8>> {
-    let Target::Content(digest) = target else { return None };
-    let mut key = prefix(&noun.namespace, digest);
+/// The key of a stored edge.
+pub fn key(noun: &Noun, label: &str, target: &Target) -> Vec<u8> {
+    let mut key = prefix_of(&noun.namespace, target);
     key.extend_from_slice(noun.sort.as_str().as_bytes());
-    for part in [noun.name.as_str(), &short(label)] {
+    let (owner, label) = match target {
+        Target::Content(_) => (noun.name.clone(), short(label)),
+        Target::Snapshot { .. } => (brief(&noun.name), brief(label)),
+    };
+    for part in [owner, label] {
         key.push(0);
         key.extend_from_slice(part.as_bytes());
     }
-    Some(key)
+    key
+}
+
+fn brief(text: &str) -> String {
+    match text.len() > BRIEF || text.starts_with('#') || text.contains('\0') {
+        true => format!("#{}", Digest::of(text.as_bytes()).hex()),
+        false => text.to_owned(),
+    }
+}
+
+fn prefix_of(namespace: &Namespace, target: &Target) -> Vec<u8> {
+    match target {
+        Target::Content(digest) => prefix(namespace, digest),
+        Target::Snapshot { snapshotter, key } => {
+            let (snapshotter, key) = (brief(snapshotter), brief(key));
+            format!("edge/{namespace}/snapshots/{snapshotter}\0{key}\0").into_bytes()
+        }
+    }
+}
+
+/// Whether anything refers to `target` but blobs that are `ours`.
+pub fn any_other(
+    view: &impl View,
+    namespace: &Namespace,
+    target: &Target,
+    ours: impl Fn(&Digest) -> bool,
+) -> Result<bool> {
+    let prefix = prefix_of(namespace, target);
+    view.any_key(&prefix, &mut |key| !blob(&key[prefix.len()..]).is_some_and(|owner| ours(&owner)))
+}
+
+/// The owner of an edge, of which `rest` is what follows its prefix, where that is a blob.
+fn blob(rest: &[u8]) -> Option<Digest> {
+    let mut parts = rest.split(|byte| *byte == 0);
+    let sort = parts.next()?;
+    let owner = parts.next().filter(|_| sort == Sort::Content.as_str().as_bytes())?;
+    std::str::from_utf8(owner).ok()?.parse().ok()
+}
+
+/// Stores the edges to snapshots of a store from before they were.
+pub fn complete(change: &mut Change<'_>) -> Result<()> {
+    if change.has(COMPLETE)? {
+        return Ok(());
+    }
+    for sort in Sort::ALL {
+        for (noun, stored) in super::noun::list_all(change, sort)? {
+            let edges = outgoing(&noun, &stored).into_iter();
+            let snapshots = edges.filter(|(_, target)| matches!(target, Target::Snapshot { .. }));
+            for (label, target) in snapshots {
+                change.put(&key(&noun, &label, &target), Vec::new())?;
+            }
+        }
+    }
+    change.put(COMPLETE, Vec::new())
 }
 
 /// The prefix of all stored edges to a digest.

@@ -16,12 +16,15 @@ pub use edges::Target;
 pub use noun::{Noun, Sort, Stored};
 
 use crate::collect::barrier::Barrier;
+use crate::index::Touched;
 
 /// Something that records can be read from: the database, or a transaction.
 pub trait View {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
     /// Sorted by key.
     fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>>;
+    /// Whether `is_it` says so of the key of any record under `prefix`; it sees no more than it must.
+    fn any_key(&self, prefix: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool>;
 }
 
 impl View for Db {
@@ -31,12 +34,16 @@ impl View for Db {
     fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         Db::scan(self, prefix)
     }
+    fn any_key(&self, prefix: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool> {
+        Db::any_key(self, prefix, is_it)
+    }
 }
 
-/// A transaction, and who must hear of new edges.
+/// A transaction, and who must hear of edges and of what `index.json` shows.
 pub struct Change<'a> {
     tx: &'a mut Tx,
     barrier: &'a Barrier,
+    touched: &'a Touched,
 }
 
 impl View for Change<'_> {
@@ -45,6 +52,9 @@ impl View for Change<'_> {
     }
     fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         self.tx.scan(prefix)
+    }
+    fn any_key(&self, prefix: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool> {
+        self.tx.any_key(prefix, is_it)
     }
 }
 
@@ -70,17 +80,22 @@ impl Change<'_> {
     pub fn barrier(&self) -> &Barrier {
         self.barrier
     }
+
+    pub fn touched(&self) -> &Touched {
+        self.touched
+    }
 }
 
-/// The database, and the barrier that all changes go past.
+/// The database, and what all changes go past.
 pub struct Records {
     db: Db,
     pub barrier: Arc<Barrier>,
+    pub touched: Arc<Touched>,
 }
 
 impl Records {
     pub fn new(db: Db) -> Self {
-        Self { db, barrier: Arc::default() }
+        Self { db, barrier: Arc::default(), touched: Arc::default() }
     }
 
     pub fn db(&self) -> &Db {
@@ -92,8 +107,8 @@ impl Records {
         &self,
         op: impl FnOnce(&mut Change<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let barrier = Arc::clone(&self.barrier);
-        self.db.write(move |tx| op(&mut Change { tx, barrier: &barrier })).await
+        let (barrier, touched) = (Arc::clone(&self.barrier), Arc::clone(&self.touched));
+        self.db.write(move |tx| op(&mut Change { tx, barrier: &barrier, touched: &touched })).await
     }
 
     /// [`Records::write`] of what only matters together with a later write, which makes both durable.
@@ -101,8 +116,10 @@ impl Records {
         &self,
         op: impl FnOnce(&mut Change<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let barrier = Arc::clone(&self.barrier);
-        self.db.write_ahead(move |tx| op(&mut Change { tx, barrier: &barrier })).await
+        let (barrier, touched) = (Arc::clone(&self.barrier), Arc::clone(&self.touched));
+        self.db
+            .write_ahead(move |tx| op(&mut Change { tx, barrier: &barrier, touched: &touched }))
+            .await
     }
 
     /// [`Records::write`] for threads that may block.
@@ -110,8 +127,9 @@ impl Records {
         &self,
         op: impl FnOnce(&mut Change<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let barrier = Arc::clone(&self.barrier);
-        self.db.write_blocking(move |tx| op(&mut Change { tx, barrier: &barrier }))
+        let (barrier, touched) = (Arc::clone(&self.barrier), Arc::clone(&self.touched));
+        self.db
+            .write_blocking(move |tx| op(&mut Change { tx, barrier: &barrier, touched: &touched }))
     }
 
     /// Reads off the async threads.

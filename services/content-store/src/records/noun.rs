@@ -88,6 +88,11 @@ impl Noun {
         key
     }
 
+    /// Whether there is one.
+    pub fn is_in(&self, view: &impl View) -> Result<bool> {
+        Ok(view.get(&self.key())?.is_some())
+    }
+
     /// Reads the noun; `None` where it is not.
     pub fn load(&self, view: &impl View) -> Result<Option<Stored>> {
         let prefix = self.key();
@@ -114,6 +119,7 @@ impl Noun {
     }
 
     fn replace(&self, change: &mut Change<'_>, old: Stored, new: &Stored) -> Result<()> {
+        edges::note_kept(change, self, &old, new);
         edges::replace(change, self, &old, new)?;
         for label in old.labels.keys().filter(|label| !new.labels.contains_key(*label)) {
             change.delete(&self.label_key(label))?;

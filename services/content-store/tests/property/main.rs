@@ -60,6 +60,7 @@ impl Pair {
             }
             Step::Half { blob } => self.half(at, blob).await,
             Step::Collect => self.collect().await,
+            Step::Below { blob } => self.collect_below(at, blob).await,
             Step::Reopen => self.reopen().await,
             step => self.lease(at, step).await,
         }
@@ -161,6 +162,20 @@ impl Pair {
         writer.write(bytes(blob).into()).await.unwrap();
     }
 
+    async fn collect_below(&mut self, at: u8, blob: u8) {
+        let before = self.digests(at).await;
+        let done = self.store().collect_below(&scope(at), &[digest(blob)]).await.unwrap();
+        self.space(at).collect_below(blob);
+        let gone: BTreeSet<_> = done.blobs.into_iter().map(|(_, digest)| digest).collect();
+        let left = self.digests(at).await;
+        assert_eq!(gone, before.difference(&left).copied().collect(), "told is what was done");
+    }
+
+    async fn digests(&self, at: u8) -> BTreeSet<Digest> {
+        let list = Content::list(&**self.store(), &scope(at), &[]).await.unwrap();
+        list.into_iter().map(|info| info.digest).collect()
+    }
+
     async fn collect(&mut self) {
         let told = self.store().collect(true).await.unwrap();
         let done = self.store().collect(false).await.unwrap();
@@ -174,7 +189,18 @@ impl Pair {
         let store = self.store.take().unwrap();
         store.close().await.unwrap();
         drop(store);
+        // What was changed entry by entry is what would be made from nothing.
+        let patched = self.shown();
+        std::fs::remove_file(self.dir.path().join("index.json")).unwrap();
         self.store = Some(open(config(&self.dir)).await.unwrap());
+        assert_eq!(patched, self.shown());
+    }
+
+    /// The entries of `index.json`, in any order.
+    fn shown(&self) -> BTreeSet<String> {
+        let text = std::fs::read(self.dir.path().join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        index["manifests"].as_array().unwrap().iter().map(ToString::to_string).collect()
     }
 
     async fn check(&self) {

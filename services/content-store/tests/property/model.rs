@@ -12,17 +12,51 @@ pub const SPACES: u8 = 2;
 /// One step, in the namespace `.0`.
 #[derive(Clone, Debug)]
 pub enum Step {
-    Put { blob: u8, edges: Vec<u8>, lease: Option<u8> },
-    Relabel { blob: u8, edges: Vec<u8>, root: bool },
-    Delete { blob: u8 },
-    Point { name: u8, blob: u8, merged: Option<u8> },
-    Unname { name: u8 },
-    Lease { lease: u8, flat: bool },
-    Hold { lease: u8, blob: u8 },
-    Release { lease: u8, blob: u8 },
-    End { lease: u8, expire: bool },
-    Half { blob: u8 },
+    Put {
+        blob: u8,
+        edges: Vec<u8>,
+        lease: Option<u8>,
+    },
+    Relabel {
+        blob: u8,
+        edges: Vec<u8>,
+        root: bool,
+    },
+    Delete {
+        blob: u8,
+    },
+    Point {
+        name: u8,
+        blob: u8,
+        merged: Option<u8>,
+    },
+    Unname {
+        name: u8,
+    },
+    Lease {
+        lease: u8,
+        flat: bool,
+    },
+    Hold {
+        lease: u8,
+        blob: u8,
+    },
+    Release {
+        lease: u8,
+        blob: u8,
+    },
+    End {
+        lease: u8,
+        expire: bool,
+    },
+    Half {
+        blob: u8,
+    },
     Collect,
+    /// Begins at a blob.
+    Below {
+        blob: u8,
+    },
     Reopen,
 }
 
@@ -45,6 +79,7 @@ pub fn step() -> impl Strategy<Value = (u8, Step)> {
         2 => (name(), any::<bool>()).prop_map(|(lease, expire)| Step::End { lease, expire }),
         1 => blob().prop_map(|blob| Step::Half { blob }),
         3 => Just(Step::Collect),
+        4 => blob().prop_map(|blob| Step::Below { blob }),
         1 => Just(Step::Reopen),
     ];
     (0..SPACES, step)
@@ -68,17 +103,27 @@ pub struct Lease {
 impl Space {
     fn marked(&self) -> BTreeSet<u8> {
         let leases = || self.leases.values().filter(|lease| !lease.ended);
-        let mut todo: Vec<u8> = self.images.values().copied().collect();
-        todo.extend(leases().filter(|lease| !lease.flat).flat_map(|lease| &lease.blobs));
-        todo.extend(self.blobs.iter().filter(|(_, (_, root))| *root).map(|(blob, _)| *blob));
-        let mut marked = BTreeSet::new();
+        let held = leases().filter(|lease| !lease.flat).flat_map(|lease| &lease.blobs);
+        let mut marked = self.reached(self.roots().chain(held.copied()));
+        marked.extend(leases().filter(|lease| lease.flat).flat_map(|lease| &lease.blobs));
+        marked
+    }
+
+    /// Those that are roots whatever leases say.
+    fn roots(&self) -> impl Iterator<Item = u8> + '_ {
+        let labelled = self.blobs.iter().filter(|(_, (_, root))| *root).map(|(blob, _)| *blob);
+        self.images.values().copied().chain(labelled)
+    }
+
+    fn reached(&self, from: impl Iterator<Item = u8>) -> BTreeSet<u8> {
+        let mut todo: Vec<u8> = from.collect();
+        let mut reached = BTreeSet::new();
         while let Some(blob) = todo.pop() {
-            if marked.insert(blob) {
+            if reached.insert(blob) {
                 todo.extend(self.blobs.get(&blob).iter().flat_map(|(edges, _)| edges.values()));
             }
         }
-        marked.extend(leases().filter(|lease| lease.flat).flat_map(|lease| &lease.blobs));
-        marked
+        reached
     }
 
     pub fn references(&self, blob: u8) -> u64 {
@@ -86,6 +131,18 @@ impl Space {
         let count = edges.chain(self.images.values()).filter(|to| **to == blob).count();
         let held = self.leases.values().filter(|lease| lease.blobs.contains(&blob)).count();
         (count + held) as u64
+    }
+
+    /// What a collection that begins at `blob` leaves: it takes a lease for one that holds, however.
+    pub fn collect_below(&mut self, blob: u8) {
+        let held = self.leases.values().flat_map(|lease| lease.blobs.iter().copied());
+        let marked = self.reached(self.roots().chain(held));
+        // What others refer to, although nothing keeps them, is kept: nobody looked at those.
+        let below = self.reached([blob].into_iter());
+        let others = self.blobs.keys().copied().filter(|other| !below.contains(other));
+        let kept = self.reached(others);
+        let gone = |it: &u8| below.contains(it) && !marked.contains(it) && !kept.contains(it);
+        self.blobs.retain(|it, _| !gone(it));
     }
 
     pub fn collect(&mut self) {

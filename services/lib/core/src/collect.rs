@@ -28,6 +28,11 @@ pub trait Collector: Send + Sync {
     /// more than a day, expired leases, snapshots. With `dry_run` only tells.
     async fn collect(&self, dry_run: bool) -> Result<Collected>;
 
+    /// Removes what nothing refers to any more of `digests` and all that they lead to, in this
+    /// namespace: for what was just let go, at the cost of what that is. May leave to
+    /// [`Collector::collect`] what only leases have held, and may do all of its work.
+    async fn collect_below(&self, scope: &Scope, digests: &[Digest]) -> Result<Collected>;
+
     /// Makes `attendee` take part in every collection from now on, under its snapshotter's name.
     /// The name is remembered over restarts.
     async fn attend(&self, name: &str, attendee: Arc<dyn Attendee>) -> Result<()>;

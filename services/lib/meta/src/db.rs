@@ -74,6 +74,16 @@ impl Db {
         self.0.core.scan(prefix)
     }
 
+    /// Whether `is_it` says so of the key of any committed record that begins with `prefix`.
+    pub fn any_key(&self, prefix: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool> {
+        let mut found = false;
+        self.0.core.walk(prefix, false, &mut |key, _| {
+            found = is_it(key);
+            !found
+        })?;
+        Ok(found)
+    }
+
     /// How many committed records have a key that begins with `prefix`.
     pub fn count(&self, prefix: &[u8]) -> Result<u64> {
         let mut count = 0;

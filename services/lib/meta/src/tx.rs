@@ -71,6 +71,19 @@ impl Tx {
         Ok(self.pending_under(prefix).into_iter().chain(committed).min())
     }
 
+    /// Whether `is_it` says so of the key of any record that begins with `prefix`.
+    pub fn any_key(&self, prefix: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool> {
+        if self.pending_under(prefix).iter().any(|(key, _)| is_it(key)) {
+            return Ok(true);
+        }
+        let mut found = false;
+        self.core.walk(prefix, false, &mut |key, _| {
+            found = self.pending(key).is_none() && is_it(key);
+            !found
+        })?;
+        Ok(found)
+    }
+
     /// The last record whose key begins with `prefix`: the highest id, where keys end in one of
     /// fixed width, big endian.
     pub fn last(&self, prefix: &[u8]) -> Result<Option<Record>> {

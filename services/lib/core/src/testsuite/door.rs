@@ -36,6 +36,10 @@ impl Collector for Door {
         Ok(Collected::default())
     }
 
+    async fn collect_below(&self, _: &Scope, _: &[Digest]) -> Result<Collected> {
+        Ok(Collected::default())
+    }
+
     async fn attend(&self, _: &str, attendee: Arc<dyn Attendee>) -> Result<()> {
         // Nobody asks any more: then it attends in vain.
         let _ = self.0.send(attendee);

@@ -22,15 +22,27 @@ impl Collector for Announcing<dyn Collector> {
     async fn collect(&self, dry_run: bool) -> Result<Collected> {
         let collected = self.inner.collect(dry_run).await?;
         if !dry_run {
-            for (snapshotter, namespace, key) in &collected.snapshots {
-                let (key, snapshotter) = (key.clone(), snapshotter.clone());
-                self.tell(namespace, &SnapshotRemove { key, snapshotter });
-            }
+            self.tell_of(&collected);
         }
+        Ok(collected)
+    }
+
+    async fn collect_below(&self, scope: &Scope, digests: &[Digest]) -> Result<Collected> {
+        let collected = self.inner.collect_below(scope, digests).await?;
+        self.tell_of(&collected);
         Ok(collected)
     }
 
     async fn attend(&self, name: &str, attendee: Arc<dyn Attendee>) -> Result<()> {
         self.inner.attend(name, attendee).await
+    }
+}
+
+impl Announcing<dyn Collector> {
+    fn tell_of(&self, collected: &Collected) {
+        for (snapshotter, namespace, key) in &collected.snapshots {
+            let (key, snapshotter) = (key.clone(), snapshotter.clone());
+            self.tell(namespace, &SnapshotRemove { key, snapshotter });
+        }
     }
 }

@@ -63,7 +63,18 @@ impl Collector for Client {
     }
 
     async fn collect(&self, dry_run: bool) -> Result<Collected> {
-        let answer = self.store.clone().collect(wire::CollectRequest { dry_run }).await;
+        let request = wire::CollectRequest { dry_run, below: Vec::new() };
+        let answer = self.store.clone().collect(request).await;
+        from_collected(answer.map_err(from_status)?.into_inner())
+    }
+
+    async fn collect_below(&self, scope: &Scope, digests: &[Digest]) -> Result<Collected> {
+        if digests.is_empty() {
+            return Ok(Collected::default());
+        }
+        let below = digests.iter().map(Digest::to_string).collect();
+        let request = wire::CollectRequest { dry_run: false, below };
+        let answer = self.store.clone().collect(scope::request(scope, request)).await;
         from_collected(answer.map_err(from_status)?.into_inner())
     }
 

@@ -77,7 +77,14 @@ impl Wire for Server {
     }
 
     async fn collect(&self, request: Request<wire::CollectRequest>) -> Answer<wire::Collected> {
-        let done = self.collector.collect(request.into_inner().dry_run).await;
+        let scope = scope::of(&request)?;
+        let wire::CollectRequest { dry_run, below } = request.into_inner();
+        let below: Result<Vec<Digest>> = below.iter().map(|digest| digest.parse()).collect();
+        let done = match below.map_err(to_status)?.as_slice() {
+            [] => self.collector.collect(dry_run).await,
+            _ if dry_run => Err(Error::invalid("a dry run is of the whole store")),
+            below => self.collector.collect_below(&scope, below).await,
+        };
         Ok(Response::new(collected(&done.map_err(to_status)?)))
     }
 

@@ -28,6 +28,7 @@ macro_rules! collect_contract {
             [
                 what_nothing_refers_to_is_removed,
                 what_an_image_refers_to_lives,
+                what_was_let_go_is_removed_with_what_is_below_it_alone,
                 what_a_label_of_an_image_or_a_container_refers_to_lives,
                 a_root_label_keeps_a_blob_and_what_it_refers_to,
                 a_cycle_that_no_root_reaches_goes,
@@ -101,6 +102,25 @@ pub async fn what_an_image_refers_to_lives(s: &Services) {
     s.images.delete(&scope, "i").await.unwrap();
     assert_eq!(collect(s).await.blobs.len(), 3);
     lives(s, &scope, &[], &[index, manifest, layer]).await;
+}
+
+pub async fn what_was_let_go_is_removed_with_what_is_below_it_alone(s: &Services) {
+    let scope = room();
+    let (own, shared) =
+        (some(&*s.content, &scope, labels(&[])), some(&*s.content, &scope, labels(&[])));
+    let (own, shared) = (own.await, shared.await);
+    let goes = refers(s, &scope, &[own, shared]).await;
+    let stays = refers(s, &scope, &[shared]).await;
+    image(s, &scope, "goes", goes, labels(&[])).await;
+    image(s, &scope, "stays", stays, labels(&[])).await;
+    let collected = s.collector.collect_below(&scope, &[goes]).await.unwrap();
+    assert_eq!(collected, Collected::default(), "it has its name");
+    s.images.delete(&scope, "goes").await.unwrap();
+    let collected = s.collector.collect_below(&scope, &[goes]).await.unwrap();
+    assert_eq!(collected.blobs.len(), 2);
+    lives(s, &scope, &[stays, shared], &[goes, own]).await;
+    let again = s.collector.collect_below(&scope, &[goes]).await.unwrap();
+    assert_eq!(again, Collected::default());
 }
 
 pub async fn what_a_label_of_an_image_or_a_container_refers_to_lives(s: &Services) {

@@ -54,6 +54,10 @@ impl Collector for Store {
         Ok(collected)
     }
 
+    async fn collect_below(&self, _scope: &Scope, _digests: &[Digest]) -> Result<Collected> {
+        self.collect(false).await
+    }
+
     async fn attend(&self, name: &str, attendee: Arc<dyn Attendee>) -> Result<()> {
         let guest = Guest { attendee, frozen: Frozen::default(), absent: true };
         self.0.guests.lock().await.insert(name.to_owned(), guest);

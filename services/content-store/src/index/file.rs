@@ -1,0 +1,145 @@
+//! The file: its text, and what can be told of it without reading every entry.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use varve_core::oci::MAX_DOCUMENT;
+use varve_core::{Descriptor, Digest, Error, MediaType, Result};
+
+use super::{DERIVED, GENERATION, NAME, REF_NAME};
+use crate::layout::{self, Layout};
+
+/// The file as it was read.
+pub struct File {
+    text: String,
+    generation: Option<u64>,
+    derived: HashSet<Digest>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw<T> {
+    schema_version: u32,
+    media_type: MediaType,
+    manifests: Vec<T>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// An entry that is read no further than it must.
+type Entry<'a> = &'a RawValue;
+
+impl File {
+    /// `None` where it is missing or no index.
+    pub fn read(layout: &Layout) -> Option<Self> {
+        let path = layout.index();
+        // Not limited to a document's size: it grows with the number of images, and is our own.
+        let facts = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        if facts.len() > 64 * MAX_DOCUMENT {
+            return None;
+        }
+        let text = fs::read_to_string(&path).ok()?;
+        let (raw, marked) = (parse(&text)?, format!("{DERIVED:?}"));
+        let generation = raw.annotations.get(GENERATION).and_then(|text| text.parse().ok());
+        let mut derived = HashSet::new();
+        for entry in raw.manifests.iter().filter(|entry| entry.get().contains(&marked)) {
+            derived.extend(digest_if_derived(&serde_json::from_str(entry.get()).ok()?));
+        }
+        Some(Self { text, generation, derived })
+    }
+
+    /// What it was made from; `None` where it does not say, and so is not ours.
+    pub fn generation(&self) -> Option<u64> {
+        self.generation
+    }
+
+    /// The blobs that are there for this file alone.
+    pub fn derived(&self) -> &HashSet<Digest> {
+        &self.derived
+    }
+
+    /// Its entries; those that are no descriptors are left out.
+    pub fn manifests(&self) -> Vec<Descriptor> {
+        let entries = parse(&self.text).map(|raw| raw.manifests).unwrap_or_default();
+        entries.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect()
+    }
+
+    /// Puts `new` in the place of the entries of the images in `names`, and answers the blobs that
+    /// the file has for itself then.
+    pub fn patch(
+        self,
+        layout: &Layout,
+        generation: u64,
+        names: &[String],
+        new: &[Descriptor],
+    ) -> Result<HashSet<Digest>> {
+        let unread = || Error::internal("index.json cannot be read");
+        let raw = parse(&self.text).ok_or_else(unread)?;
+        let mut derived = self.derived.clone();
+        let mut kept = Vec::with_capacity(raw.manifests.len() + new.len());
+        for entry in raw.manifests {
+            match one_of(entry, names) {
+                None => kept.push(entry),
+                Some(gone) => drop(digest_if_derived(&gone).map(|digest| derived.remove(&digest))),
+            }
+        }
+        // Docker's manifest under two names has one that was derived from it.
+        let twice: Vec<Digest> =
+            self.derived.difference(&derived).filter(|it| shows(&kept, it)).copied().collect();
+        derived.extend(twice);
+        derived.extend(new.iter().filter_map(digest_if_derived));
+        let new = new.iter().map(serde_json::value::to_raw_value);
+        let new = new.collect::<Result<Vec<_>, _>>().map_err(unwritten)?;
+        kept.extend(new.iter().map(|entry| &**entry));
+        replace(layout, generation, kept)?;
+        Ok(derived)
+    }
+}
+
+/// Writes a file of these entries; answers the blobs that it has for itself.
+pub fn write(
+    layout: &Layout,
+    generation: u64,
+    entries: Vec<Descriptor>,
+) -> Result<HashSet<Digest>> {
+    let derived = entries.iter().filter_map(digest_if_derived).collect();
+    replace(layout, generation, entries)?;
+    Ok(derived)
+}
+
+fn replace<T: Serialize>(layout: &Layout, generation: u64, manifests: Vec<T>) -> Result<()> {
+    let annotations = BTreeMap::from([(GENERATION.to_owned(), generation.to_string())]);
+    let raw = Raw { schema_version: 2, media_type: MediaType::OciIndex, manifests, annotations };
+    layout::replace(&layout.index(), &serde_json::to_vec(&raw).map_err(unwritten)?)
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error::internal("index.json cannot be written").with_source(error)
+}
+
+fn parse(text: &str) -> Option<Raw<Entry<'_>>> {
+    serde_json::from_str(text).ok()
+}
+
+fn digest_if_derived(entry: &Descriptor) -> Option<Digest> {
+    entry.annotations.contains_key(DERIVED).then_some(entry.digest)
+}
+
+fn shows(entries: &[Entry<'_>], digest: &Digest) -> bool {
+    let digest = digest.to_string();
+    entries.iter().any(|entry| entry.get().contains(&digest))
+}
+
+/// The entry, read, where it is of one of these images. Only such as have the name somewhere are read.
+fn one_of(entry: Entry<'_>, names: &[String]) -> Option<Descriptor> {
+    let has = |name: &&String| {
+        let quoted = serde_json::to_string(name).unwrap_or_default();
+        entry.get().contains(&quoted)
+    };
+    names.iter().find(has)?;
+    let entry: Descriptor = serde_json::from_str(entry.get()).ok()?;
+    let name = entry.annotations.get(NAME).or_else(|| entry.annotations.get(REF_NAME))?;
+    names.contains(name).then_some(entry)
+}
