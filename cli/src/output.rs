@@ -73,6 +73,9 @@ pub fn ask(question: &str) {
 
 /// The text without what could move a terminal's cursor or change its colours.
 pub fn clean(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
     let mut clean = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_control() {

@@ -58,7 +58,7 @@ impl Seen {
 
 /// What is here of each target, by its digest; nothing for one of which no platform is whole. One that is no image
 /// is told of, and does not keep the others from being seen.
-pub async fn images(session: &Session, all: &[Named]) -> Result<HashMap<Digest, Seen>> {
+pub async fn images(session: &Session, all: &[Named]) -> Result<HashMap<Digest, Arc<Seen>>> {
     look(session, all, Some(Trees::new(session))).await
 }
 
@@ -72,15 +72,25 @@ async fn look(
     session: &Session,
     all: &[Named],
     trees: Option<Trees>,
-) -> Result<HashMap<Digest, Seen>> {
+) -> Result<HashMap<Digest, Arc<Seen>>> {
     let (services, scope) = (session.services.clone(), session.scope.clone());
     let mut known = HashSet::new();
-    let once = all.iter().filter(|named| known.insert(named.target.digest)).cloned();
-    let once: Vec<Named> = once.collect();
+    let once = all.iter().filter(|named| known.insert(named.target.digest));
+    let once: Vec<&Named> = once.collect();
     let cache = Cache::open(&session.store, once.len());
     let looker = Arc::new(Looker { services, scope, trees, cache });
+    let unpacked = looker.any_tree().await?;
+    let (mut seen, mut unknown) = (Vec::with_capacity(once.len()), Vec::new());
+    for named in once {
+        match looker.cache.get(&named.target.digest) {
+            Some(known) if !unpacked && known.tree.is_none() => {
+                seen.push((named.target.digest, (known.clone(), true)));
+            }
+            _ => unknown.push(named.clone()),
+        }
+    }
     let work = looker.clone();
-    let seen = each(once, move |named| {
+    let looked = each(unknown, move |named| {
         let looker = work.clone();
         async move {
             let seen = looker.look(&named).await.unwrap_or_else(|error| {
@@ -90,11 +100,11 @@ async fn look(
             Some((named.target.digest, seen?))
         }
     });
-    let seen: Vec<(Digest, (Seen, bool))> = seen.await?.into_iter().flatten().collect();
+    seen.extend(looked.await?.into_iter().flatten());
     // Sizes are not asked for by everyone: a list that did not leaves the file as it is.
     if let Some(Looker { cache, trees: Some(_), .. }) = Arc::into_inner(looker) {
         let lasting = seen.iter().filter(|(_, (_, lasts))| *lasts);
-        cache.keep(lasting.map(|(digest, (seen, _))| (*digest, seen.clone())).collect());
+        cache.keep(lasting.map(|(digest, (seen, _))| (*digest, &**seen)).collect());
     }
     Ok(seen.into_iter().map(|(digest, (seen, _))| (digest, seen)).collect())
 }
@@ -108,29 +118,41 @@ struct Looker {
 
 impl Looker {
     /// What is here, and whether it will be the same the next time.
-    async fn look(&self, named: &Named) -> Result<Option<(Seen, bool)>> {
+    async fn look(&self, named: &Named) -> Result<Option<(Arc<Seen>, bool)>> {
         let (services, scope, target) = (&self.services, &self.scope, &named.target);
         if let Some(known) = self.cache.get(&target.digest) {
-            return Ok(Some((self.with_tree(known.clone()).await?, true)));
+            return Ok(Some((self.with_tree(known).await?, true)));
         }
         if let Some(image) = find::best(services, scope, target).await? {
-            return Ok(Some((self.with_tree(Seen::of(&image)).await?, true)));
+            return Ok(Some((self.with_tree(&Arc::new(Seen::of(&image))).await?, true)));
         }
         let Some(image) = find::other(services, scope, target).await? else { return Ok(None) };
-        Ok(Some((self.with_tree(Seen::of(&image)).await?, false)))
+        Ok(Some((self.with_tree(&Arc::new(Seen::of(&image))).await?, false)))
     }
 
-    async fn with_tree(&self, seen: Seen) -> Result<Seen> {
-        let Some(trees) = &self.trees else { return Ok(seen) };
+    /// Whether trees are asked for and anything is unpacked here.
+    async fn any_tree(&self) -> Result<bool> {
+        match &self.trees {
+            Some(trees) => trees.any().await,
+            None => Ok(false),
+        }
+    }
+
+    async fn with_tree(&self, seen: &Arc<Seen>) -> Result<Arc<Seen>> {
+        let Some(trees) = &self.trees else { return Ok(seen.clone()) };
         let stands = match (&seen.tree, seen.layers.last()) {
             (Some(tree), Some(top)) => trees.has(&tree.snapshotter, top).await?,
             _ => false,
         };
         if stands {
-            return Ok(seen);
+            return Ok(seen.clone());
         }
         let tree = trees.of(&seen.id, &seen.layers).await?;
-        Ok(Seen { tree, ..seen })
+        Ok(if tree == seen.tree {
+            seen.clone()
+        } else {
+            Arc::new(Seen { tree, ..(**seen).clone() })
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables as Docker and ctr print them: no borders, columns as wide as their widest cell.
 
 use std::fmt;
+use std::iter;
 
 use super::clean;
 
@@ -21,7 +22,12 @@ impl Table {
 
     /// A row has as many cells as the header.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| clean(&cell)).collect());
+        let cells = cells.into_iter();
+        let cleaned = cells.map(|cell| match cell.chars().any(char::is_control) {
+            true => clean(&cell),
+            false => cell,
+        });
+        self.rows.push(cleaned.collect());
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -36,9 +42,15 @@ impl fmt::Display for Table {
     /// Nothing follows the last cell of a row.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths = self.widths();
+        let mut line = String::new();
         for row in &self.rows {
-            let line: String = row.iter().zip(&widths).map(|(c, w)| format!("{c:<w$}")).collect();
-            writeln!(f, "{}", line.trim_end())?;
+            line.clear();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(cell);
+                line.extend(iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
+            }
+            f.write_str(line.trim_end())?;
+            f.write_str("\n")?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use varve_core::{Digest, Platform};
@@ -24,30 +25,31 @@ const FEW: usize = 100;
 #[derive(Debug)]
 pub struct Cache {
     path: Option<PathBuf>,
-    known: HashMap<Digest, Seen>,
+    known: HashMap<Digest, Arc<Seen>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct File {
+struct File<T> {
     version: u32,
     platform: String,
-    images: HashMap<Digest, Seen>,
+    images: HashMap<Digest, T>,
 }
 
 impl Cache {
     /// What earlier lists of this `store` saw. Empty where there are few `images`.
     pub fn open(store: &str, images: usize) -> Self {
         let path = if images < FEW { None } else { path(store) };
-        let known = path.as_deref().and_then(read).unwrap_or_default();
+        let known = path.as_deref().and_then(read).unwrap_or_default().into_iter();
+        let known = known.map(|(digest, seen)| (digest, Arc::new(seen))).collect();
         Self { path, known }
     }
 
-    pub fn get(&self, target: &Digest) -> Option<&Seen> {
+    pub fn get(&self, target: &Digest) -> Option<&Arc<Seen>> {
         self.known.get(target)
     }
 
     /// Writes `images` in the place of what was known, where they are others.
-    pub fn keep(self, images: HashMap<Digest, Seen>) {
+    pub fn keep(self, images: HashMap<Digest, &Seen>) {
         let same = images.len() == self.known.len()
             && images.keys().all(|digest| self.known.contains_key(digest));
         let Some(path) = self.path.filter(|_| !same) else { return };
@@ -66,13 +68,13 @@ fn path(store: &str) -> Option<PathBuf> {
 }
 
 fn read(path: &Path) -> Option<HashMap<Digest, Seen>> {
-    let file: File = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let file: File<Seen> = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let ours = file.version == VERSION && file.platform == Platform::host().to_string();
     ours.then_some(file.images)
 }
 
 /// By rename: another list may read it now.
-fn write(path: &Path, images: HashMap<Digest, Seen>) -> std::io::Result<()> {
+fn write(path: &Path, images: HashMap<Digest, &Seen>) -> std::io::Result<()> {
     let file = File { version: VERSION, platform: Platform::host().to_string(), images };
     let dir = path.parent().unwrap_or(Path::new("/"));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
@@ -103,7 +105,7 @@ mod tests {
             layers: vec![varve_core::ChainId(digest)],
             tree: None,
         };
-        write(&path, HashMap::from([(digest, seen.clone())])).unwrap();
+        write(&path, HashMap::from([(digest, &seen)])).unwrap();
         assert_eq!(read(&path).unwrap().get(&digest), Some(&seen));
         std::fs::write(&path, "{").unwrap();
         assert!(read(&path).is_none() && read(dir.path()).is_none());

@@ -58,9 +58,14 @@ impl Trees {
         Ok(keys.get(snapshotter).is_some_and(|all| all.contains(&layer.to_string())))
     }
 
+    /// Whether anything is unpacked.
+    pub async fn any(&self) -> Result<bool> {
+        Ok(self.drivers().await?.iter().any(|driver| driver.used))
+    }
+
     /// The first snapshotter that the labels of the config `id` name and that has every layer, bottom first.
     pub async fn of(&self, id: &Digest, layers: &[ChainId]) -> Result<Option<Tree>> {
-        if !self.drivers().await?.iter().any(|driver| driver.used) {
+        if !self.any().await? {
             return Ok(None);
         }
         let info = self.services.content.info(&self.scope, id).await?;

@@ -23,14 +23,14 @@ enum Flow {
 /// Renders one template.
 pub struct Evaluation<'a> {
     root: &'a Value,
-    /// Innermost last.
+    /// Innermost last; the data itself, which has no name, is none of them.
     variables: Vec<(String, Value)>,
     text: String,
 }
 
 impl<'a> Evaluation<'a> {
     pub fn new(root: &'a Value) -> Self {
-        Self { root, variables: vec![(String::new(), root.clone())], text: String::new() }
+        Self { root, variables: Vec::new(), text: String::new() }
     }
 
     /// The text of `nodes`.
@@ -157,7 +157,7 @@ impl<'a> Evaluation<'a> {
         };
         if matches!(name.as_str(), "and" | "or") && rest.len() + usize::from(piped.is_some()) > 0 {
             let value = self.decided(name == "or", rest, piped, dot)?;
-            return self.fields(value, &first.fields, false);
+            return self.fields(&value, &first.fields, false);
         }
         let mut arguments = Vec::with_capacity(rest.len() + 1);
         for term in rest {
@@ -165,7 +165,7 @@ impl<'a> Evaluation<'a> {
         }
         arguments.extend(piped);
         let value = functions::call(name, arguments)?;
-        self.fields(value, &first.fields, false)
+        self.fields(&value, &first.fields, false)
     }
 
     /// `and`, and `or`: what comes after the value that decides is not evaluated.
@@ -187,15 +187,23 @@ impl<'a> Evaluation<'a> {
     }
 
     fn term(&mut self, term: &Term, dot: &Value) -> Result<Value> {
+        let made;
         let base = match &term.base {
-            Base::Dot => dot.clone(),
-            Base::Literal(value) => value.clone(),
-            Base::Function(name) => functions::call(name, Vec::new())?,
-            Base::Group(pipeline) => self.pipeline(pipeline, dot)?,
+            Base::Dot => dot,
+            Base::Literal(value) => value,
+            Base::Function(name) => {
+                made = functions::call(name, Vec::new())?;
+                &made
+            }
+            Base::Group(pipeline) => {
+                made = self.pipeline(pipeline, dot)?;
+                &made
+            }
+            Base::Variable(name) if name.is_empty() => self.root,
             Base::Variable(name) => {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);
                 let unknown = || Error::invalid(format!("${name} is not declared in the template"));
-                known.ok_or_else(unknown)?.1.clone()
+                &known.ok_or_else(unknown)?.1
             }
         };
         let of_root = matches!(term.base, Base::Dot) && std::ptr::eq(dot, self.root);
@@ -203,22 +211,22 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Of the data itself a field must be there; of what is in it one that is missing has no value.
-    fn fields(&self, mut value: Value, fields: &[String], of_root: bool) -> Result<Value> {
+    fn fields(&self, mut value: &Value, fields: &[String], of_root: bool) -> Result<Value> {
         for (depth, field) in fields.iter().enumerate() {
             value = match value {
-                Value::Object(mut map) => match map.remove(field) {
+                Value::Object(map) => match map.get(field) {
                     Some(value) => value,
-                    None if of_root && depth == 0 => return Err(unknown(field, &map)),
-                    None => Value::Null,
+                    None if of_root && depth == 0 => return Err(unknown(field, map)),
+                    None => &Value::Null,
                 },
-                Value::Null => Value::Null,
+                Value::Null => &Value::Null,
                 other => {
-                    let kind = print::kind(&other);
+                    let kind = print::kind(other);
                     return Err(Error::invalid(format!("{kind} has no field {field}")));
                 }
             };
         }
-        Ok(value)
+        Ok(value.clone())
     }
 }
 

@@ -29,7 +29,7 @@ mod file;
 mod touched;
 
 use entry::entry;
-pub use file::File;
+pub use file::{File, Head};
 pub use touched::{Entries, Touched};
 
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -110,15 +110,18 @@ impl Store {
         blocking(move || update(&layout, &records, &mut done)).await
     }
 
-    /// Writes the file where it is missing or behind; `file` is what there is. Blocks.
-    pub fn project_if_behind(&mut self, file: Option<File>) -> Result<()> {
+    /// Writes the file where it is missing or behind. Blocks.
+    pub fn project_if_behind(&mut self) -> Result<()> {
         let generation = generation_of(self.records.db())?;
         let there = |digest: &Digest| self.layout.blob_size(digest).is_some();
         let right =
             |file: &File| file.generation() == Some(generation) && file.derived().iter().all(there);
-        let derived = match file.filter(right) {
-            Some(file) => file.derived().clone(),
-            None => write(&self.layout, self.records.db(), generation)?,
+        let derived = match Head::read(&self.layout) {
+            Some(head) if head.generation == generation && head.derived == 0 => HashSet::new(),
+            _ => match File::read(&self.layout).filter(right) {
+                Some(file) => file.derived().clone(),
+                None => write(&self.layout, self.records.db(), generation)?,
+            },
         };
         let shown = Shown { generation, derived, dropped: HashSet::new() };
         self.index = Index(Arc::new(Mutex::new(shown)));

@@ -16,7 +16,7 @@ use varve_core::{Descriptor, Digest, Error, Labels, MediaType, Namespace, Result
 use varve_meta::Recovery;
 
 use crate::collect::recount;
-use crate::index::{self, Entries};
+use crate::index::{self, Entries, File, Head};
 use crate::ingest::channel::rehash;
 use crate::ingest::commit::insert;
 use crate::records::{Change, Noun, Sort, View, noun, values};
@@ -40,17 +40,21 @@ impl Store {
 
     /// Rebuilds where the database was lost, or is new beside blobs that are not, or is older than
     /// `index.json`, which is always written after it. Blocks.
-    pub fn rebuild_if_lost(&self, recovery: &Recovery, shown: Option<&index::File>) -> Result<()> {
-        let generation = shown.and_then(index::File::generation).unwrap_or(0);
+    pub fn rebuild_if_lost(&self, recovery: &Recovery) -> Result<()> {
+        let head = Head::read(&self.layout).map(|head| head.generation);
+        let shown = || File::read(&self.layout);
+        let generation = head.or_else(|| shown()?.generation()).unwrap_or(0);
         let older = generation > index::generation_of(self.records.db())?;
         let bereft = *recovery == Recovery::Created && !self.layout.list_blobs()?.is_empty();
         if !older && !bereft && !recovery.must_rebuild() {
             return Ok(());
         }
         tracing::warn!(dir = %self.config.dir.display(), ?recovery, "rebuilding the metadata");
-        let derived = shown.map(|file| file.derived().clone()).unwrap_or_default();
+        let shown = shown();
+        let derived = shown.as_ref().map(|file| file.derived().clone()).unwrap_or_default();
         let found = self.unrecorded(&derived)?;
-        self.rebuild(found, shown.map(index::File::manifests).unwrap_or_default(), generation)?;
+        let manifests = shown.map(|file| file.manifests()).unwrap_or_default();
+        self.rebuild(found, manifests, generation)?;
         self.records.db().rebuilt()
     }
 

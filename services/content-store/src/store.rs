@@ -13,7 +13,7 @@ use varve_meta::{Db, Options};
 use crate::collect::removal::Removal;
 use crate::config::Config;
 use crate::containers;
-use crate::index::{File, Index};
+use crate::index::Index;
 use crate::ingest::Table;
 use crate::layout::Layout;
 use crate::records::{Change, Noun, Records, Sort, View, blocking, edges, values};
@@ -57,12 +57,11 @@ impl Store {
             layout,
             config,
         };
-        let shown = File::read(&store.layout);
-        store.rebuild_if_lost(&recovery, shown.as_ref())?;
+        store.rebuild_if_lost(&recovery)?;
         store.records.write_blocking(edges::complete)?;
         crate::leases::drop_stale_mounts(&store.records, &varve_core::boot_id()?)?;
         containers::body::sweep(&store.layout, &store.records)?;
-        store.project_if_behind(shown)?;
+        store.project_if_behind()?;
         Ok(store)
     }
 

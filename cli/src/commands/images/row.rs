@@ -67,7 +67,7 @@ impl Row {
 /// A row of each name.
 pub async fn rows(session: &Session, all: Vec<Named>) -> Result<Vec<Row>> {
     let seen = survey::images(session, &all).await?;
-    let row = |named: Named| Row::new(seen.get(&named.target.digest), named);
+    let row = |named: Named| Row::new(seen.get(&named.target.digest).map(|seen| &**seen), named);
     Ok(all.into_iter().map(row).collect())
 }
 

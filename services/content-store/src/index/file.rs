@@ -1,7 +1,9 @@
-//! The file: its text, and what can be told of it without reading every entry.
+//! The file: its text, and what can be told of it without reading every entry. What it says of itself
+//! stands before them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -23,10 +25,37 @@ pub struct File {
 struct Raw<T> {
     schema_version: u32,
     media_type: MediaType,
-    manifests: Vec<T>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
+    manifests: Vec<T>,
 }
+
+/// What the file says of itself.
+pub struct Head {
+    pub generation: u64,
+    /// How many of its entries have a blob that is there for them alone.
+    pub derived: usize,
+}
+
+impl Head {
+    /// Reads no entry. `None` where it is missing, or does not say: then it is not ours, or from before it did.
+    pub fn read(layout: &Layout) -> Option<Self> {
+        const MOST: u64 = 512;
+        let mut text = String::new();
+        let file = layout::open_plain(&layout.index()).ok()?;
+        file.take(MOST).read_to_string(&mut text).ok()?;
+        let (head, _) = text.split_once(ENTRIES)?;
+        let head = format!("{head}{ENTRIES}]}}");
+        let head = parse(&head)?;
+        let number = |key| head.annotations.get(key)?.parse::<u64>().ok();
+        Some(Self { generation: number(GENERATION)?, derived: number(ENTRIES_DERIVED)? as usize })
+    }
+}
+
+/// Where they begin.
+const ENTRIES: &str = "\"manifests\":[";
+/// The annotation with [`Head::derived`].
+const ENTRIES_DERIVED: &str = "varve.derived";
 
 /// An entry that is read no further than it must.
 type Entry<'a> = &'a RawValue;
@@ -93,7 +122,7 @@ impl File {
         let new = new.iter().map(serde_json::value::to_raw_value);
         let new = new.collect::<Result<Vec<_>, _>>().map_err(unwritten)?;
         kept.extend(new.iter().map(|entry| &**entry));
-        replace(layout, generation, kept)?;
+        replace(layout, generation, derived.len(), kept)?;
         Ok(derived)
     }
 }
@@ -104,14 +133,22 @@ pub fn write(
     generation: u64,
     entries: Vec<Descriptor>,
 ) -> Result<HashSet<Digest>> {
-    let derived = entries.iter().filter_map(digest_if_derived).collect();
-    replace(layout, generation, entries)?;
+    let derived: HashSet<Digest> = entries.iter().filter_map(digest_if_derived).collect();
+    replace(layout, generation, derived.len(), entries)?;
     Ok(derived)
 }
 
-fn replace<T: Serialize>(layout: &Layout, generation: u64, manifests: Vec<T>) -> Result<()> {
-    let annotations = BTreeMap::from([(GENERATION.to_owned(), generation.to_string())]);
-    let raw = Raw { schema_version: 2, media_type: MediaType::OciIndex, manifests, annotations };
+fn replace<T: Serialize>(
+    layout: &Layout,
+    generation: u64,
+    derived: usize,
+    manifests: Vec<T>,
+) -> Result<()> {
+    let annotations = BTreeMap::from([
+        (GENERATION.to_owned(), generation.to_string()),
+        (ENTRIES_DERIVED.to_owned(), derived.to_string()),
+    ]);
+    let raw = Raw { schema_version: 2, media_type: MediaType::OciIndex, annotations, manifests };
     layout::replace(&layout.index(), &serde_json::to_vec(&raw).map_err(unwritten)?)
 }
 
