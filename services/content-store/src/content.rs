@@ -18,8 +18,10 @@ use crate::records::{Change, Noun, Sort, Stored, View, blocking, edges, noun, va
 use crate::store::{self, Store};
 
 mod blob;
+mod opened;
 
 use blob::Blob;
+pub use opened::Opened;
 
 #[async_trait]
 impl Content for ContentStore {
@@ -75,17 +77,14 @@ impl Content for ContentStore {
     }
 
     async fn reader(&self, scope: &Scope, digest: &Digest) -> Result<Arc<dyn Reader>> {
-        let (namespace, digest) = (scope.namespace.clone(), *digest);
-        let layout = self.store.layout.clone();
-        self.store
-            .records
-            .read(move |db| {
-                let record = store::record(db, &namespace, &digest)?;
-                let size = record.ok_or_else(|| missing(&digest))?.size;
-                let file = Arc::new(layout.open_blob(&digest, size)?);
-                Ok(Arc::new(Blob { file, size, digest }) as Arc<dyn Reader>)
-            })
-            .await
+        let opened = &self.store.opened;
+        if let Some(blob) = opened.get(&scope.namespace, digest) {
+            return Ok(blob);
+        }
+        let moment = opened.moment();
+        let blob = Arc::new(self.store.open_blob(scope.namespace.clone(), *digest).await?);
+        opened.keep(moment, scope.namespace.clone(), &blob);
+        Ok(blob)
     }
 
     async fn status(&self, scope: &Scope, ingest: &str) -> Result<Status> {
@@ -151,6 +150,19 @@ impl ContentStore {
 }
 
 impl Store {
+    /// Opens what the namespace has a record of.
+    async fn open_blob(&self, namespace: Namespace, digest: Digest) -> Result<Blob> {
+        let layout = self.layout.clone();
+        self.records
+            .read(move |db| {
+                let record = store::record(db, &namespace, &digest)?;
+                let size = record.ok_or_else(|| missing(&digest))?.size;
+                let file = Arc::new(layout.open_blob(&digest, size)?);
+                Ok(Blob { file, size, digest })
+            })
+            .await
+    }
+
     /// Removes an ingest; its last writer's thread has ended then.
     pub async fn drop_held(self: &Arc<Self>, held: Held) -> Result<()> {
         let baton = Arc::clone(&held.0.baton).lock_owned().await;

@@ -56,6 +56,7 @@ impl ContentStore {
         // Blobs on their way into place get there first.
         let _alone = self.store.placing.write().await;
         self.store.closed.store(true, Ordering::Release);
+        self.store.opened.let_go();
         let db = self.store.records.db().clone();
         blocking(move || db.close()).await
     }

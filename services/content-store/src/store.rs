@@ -13,6 +13,7 @@ use varve_meta::{Db, Options};
 use crate::collect::removal::Removal;
 use crate::config::Config;
 use crate::containers;
+use crate::content::Opened;
 use crate::index::Index;
 use crate::ingest::Table;
 use crate::layout::Layout;
@@ -23,6 +24,7 @@ pub struct Store {
     pub config: Config,
     pub layout: Layout,
     pub records: Records,
+    pub opened: Opened,
     pub ingests: Table,
     pub index: Index,
     pub writers: Arc<Semaphore>,
@@ -46,6 +48,7 @@ impl Store {
         layout.empty_passing()?;
         let mut store = Self {
             records: Records::new(db),
+            opened: Opened::default(),
             ingests: Table::open(&layout)?,
             index: Index::default(),
             writers: Arc::new(Semaphore::new(config.max_writers)),
@@ -112,9 +115,10 @@ impl Store {
         self.records.read(move |db| record_of_any(db, &digest)).await
     }
 
-    /// Removes the files of `digests` that no namespace has a record of and `index.json` was not
-    /// given, and answers the bytes.
+    /// After records were removed: removes the files of `digests` that no namespace has a record of and
+    /// `index.json` was not given, and answers the bytes.
     pub async fn remove_files(&self, mut digests: Vec<Digest>) -> Result<u64> {
+        self.opened.let_go();
         let shown = self.index.lock().await;
         digests.retain(|digest| !shown.derived.contains(digest));
         let _alone = self.placing.write().await;
