@@ -56,6 +56,9 @@ pub struct Process {
 /// The services of the split topology; the first is the one that the others need.
 pub const SERVICES: [&str; 4] = ["content-store", "snapshotter", "resolver", "fetcher"];
 
+/// The socket of a daemon that containerds reach; the end of its name where there are two.
+const PROXY: &str = "proxy";
+
 impl Cluster {
     /// Starts what `topology` needs below `root` with the binaries beside `varve`.
     pub fn start(topology: Topology, varve: &Path, root: &Path) -> Result<Self> {
@@ -128,7 +131,8 @@ impl Cluster {
 
     fn daemon(&mut self, varve: &Path, root: &Path) {
         let root = vec!["--root".to_owned(), root.display().to_string()];
-        let arguments = [root.clone(), vec!["--log".into(), "info".into(), "daemon".into()]];
+        let words = ["--log", "info", "daemon", "--proxy"].map(str::to_owned);
+        let arguments = [root.clone(), words.to_vec(), vec![self.socket(PROXY)]];
         self.process("daemon", varve.to_owned(), arguments.concat());
         // The command finds the daemon by the root that both have.
         self.health = root;
@@ -156,10 +160,18 @@ impl Cluster {
         }
         if matches!(name, "content-store" | "snapshotter") {
             text += &format!("root = \"{}\"\n", root.display());
+            text += &format!("[proxy]\nlisten = \"{}\"\n", self.socket(&format!("{name}-{PROXY}")));
         }
         let path = self.run.path().join(format!("{name}.toml"));
         fs::write(&path, text)?;
         Ok(path)
+    }
+
+    /// Where a containerd reaches one of the first two of [`SERVICES`].
+    pub fn proxy(&self, name: &str) -> PathBuf {
+        let split = self.processes.len() > 1;
+        let socket = if split { format!("{name}-{PROXY}") } else { PROXY.to_owned() };
+        self.run.path().join(format!("{socket}.sock"))
     }
 
     /// The address of one of [`SERVICES`].

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use varve_tests::cluster::SERVICES;
 use varve_tests::command::{binary, text};
+use varve_tests::peers::{have, run};
 
 /// Started, and killed with the test.
 struct Process(Child);
@@ -51,6 +52,9 @@ fn every_configuration_file_is_one_that_its_program_takes() {
         let asked = Command::new(&varve).args(["--config", &client, "health"]).output().unwrap();
         if asked.status.success() {
             assert_eq!(text(&asked.stdout).matches(": serving").count(), SERVICES.len());
+            for door in ["content-store-proxy.sock", "snapshotter-proxy.sock"] {
+                assert!(dir.path().join(door).exists(), "no {door}");
+            }
             return;
         }
         for (process, service) in processes.iter_mut().zip(SERVICES) {
@@ -60,4 +64,25 @@ fn every_configuration_file_is_one_that_its_program_takes() {
         assert!(Instant::now() < end, "{}", text(&asked.stdout));
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// tests/proxy.rs runs a containerd with it.
+#[test]
+fn containerd_understands_its_file() {
+    if !have(&["containerd"], "deploy") {
+        return;
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/containerd/config.toml");
+    let dumped =
+        run("containerd", &["--config", file.to_str().unwrap(), "config", "dump"]).unwrap();
+    let lines: Vec<_> = dumped.lines().map(str::trim).collect();
+    for line in [
+        "disabled_plugins = [\"io.containerd.content.v1.content\"]",
+        "[proxy_plugins.varve]",
+        "[proxy_plugins.varve-content]",
+    ] {
+        assert!(lines.contains(&line), "{line}\n{dumped}");
+    }
+    let address = "address = \"/run/varve/proxy.sock\"";
+    assert_eq!(lines.iter().filter(|line| **line == address).count(), 2, "{dumped}");
 }

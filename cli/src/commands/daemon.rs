@@ -1,8 +1,8 @@
 //! `varve daemon`: every service in one process, behind one socket.
 
 use clap::Args;
-use varve_core::{Error, Kind, Result};
-use varve_rpc::{Address, Shutdown, process};
+use varve_core::{Error, Kind, Namespace, Result};
+use varve_rpc::{Address, Shutdown, process, proxied};
 
 use crate::args::Global;
 use crate::failure;
@@ -24,6 +24,13 @@ pub struct Daemon {
     /// other commands look for]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<Address>,
+    /// Where a containerd's proxy plugins find content and snapshots, on a socket of their own: see
+    /// deploy/containerd
+    #[arg(long, value_name = "ADDRESS")]
+    proxy: Option<Address>,
+    /// The namespace that all of it is in; nobody else may use it
+    #[arg(long, value_name = "NAME", default_value = proxied::NAMESPACE)]
+    proxy_namespace: Namespace,
 }
 
 impl Daemon {
@@ -39,11 +46,16 @@ impl Daemon {
         let embedded = Embedded::open(&root.path, &global.hosts_dirs).await?;
         embedded.announce_used().await;
         let listener = process::listen(&address).await?;
+        let proxy = proxied::Config { listen: self.proxy, namespace: self.proxy_namespace };
+        let proxy = proxy.bind().await?;
         process::ready();
+        let (content, snapshotters) =
+            (embedded.services.content.clone(), embedded.services.snapshotters.clone());
+        let proxied = proxy.serve(Some(content), Some(snapshotters), shutdown.clone());
         let served = routes::served(&embedded, &shutdown);
-        let ended = varve_rpc::serve(listener, served, shutdown).await;
+        let ended = tokio::try_join!(varve_rpc::serve(listener, served, shutdown), proxied);
         process::stopping();
-        ended.and(embedded.close().await)
+        ended.map(drop).and(embedded.close().await)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use varve_core::Result;
 use varve_rpc::events::{Announcer, Bus};
-use varve_rpc::{Address, Served, Shutdown, announce, process, serve};
+use varve_rpc::{Address, Served, Shutdown, announce, process, proxied, serve};
 
 /// deploy/config/content-store.toml says what each is.
 #[derive(Deserialize)]
@@ -14,6 +14,8 @@ use varve_rpc::{Address, Served, Shutdown, announce, process, serve};
 struct Config {
     listen: Address,
     root: PathBuf,
+    #[serde(default)]
+    proxy: proxied::Config,
 }
 
 fn main() -> ExitCode {
@@ -25,11 +27,13 @@ async fn run(config: Config) -> Result<()> {
     let store = varve_content_store::Config::new(config.root.join("content"));
     let store = varve_content_store::open(store).await?;
     let listener = process::listen(&config.listen).await?;
+    let proxy = config.proxy.bind().await?;
     process::ready();
     let bus = Bus::new();
     let telling = announce::store(store.clone(), &Announcer::here(&bus));
+    let proxied = proxy.serve(Some(telling.content.clone()), None, shutdown.clone());
     let served = Served::default().content_store(telling, bus, &shutdown);
-    let ended = serve(listener, served, shutdown).await;
+    let ended = tokio::try_join!(serve(listener, served, shutdown), proxied);
     process::stopping();
-    ended.and(store.close().await)
+    ended.map(drop).and(store.close().await)
 }

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use varve_core::Result;
 use varve_rpc::channel::channel;
 use varve_rpc::events::Announcer;
-use varve_rpc::{Address, Served, Shutdown, announce, collect, content, leases, process, serve};
+use varve_rpc::{
+    Address, Served, Shutdown, announce, collect, content, leases, process, proxied, serve,
+};
 use varve_snapshotter::{DRIVERS, Dependencies, Set};
 
 /// deploy/config/snapshotter.toml says what each is.
@@ -21,6 +23,8 @@ struct Config {
     root: PathBuf,
     #[serde(default)]
     aliases: BTreeMap<String, String>,
+    #[serde(default)]
+    proxy: proxied::Config,
 }
 
 fn main() -> ExitCode {
@@ -40,9 +44,12 @@ async fn run(config: Config) -> Result<()> {
     let set = Arc::new(Set::new(template, config.aliases, neighbours, collector));
     set.announce_used().await;
     let listener = process::listen(&config.listen).await?;
+    let proxy = config.proxy.bind().await?;
     process::ready();
     let telling = announce::snapshotters(set.clone(), &Announcer::elsewhere(store));
-    let ended = serve(listener, Served::default().snapshotters(telling, &DRIVERS), shutdown).await;
+    let proxied = proxy.serve(None, Some(telling.clone()), shutdown.clone());
+    let served = Served::default().snapshotters(telling, &DRIVERS);
+    let ended = tokio::try_join!(serve(listener, served, shutdown), proxied);
     process::stopping();
-    ended.and(set.close().await)
+    ended.map(drop).and(set.close().await)
 }

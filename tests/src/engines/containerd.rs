@@ -16,15 +16,26 @@ pub struct Containerd {
 }
 
 impl Containerd {
+    /// With its own plugins.
     pub fn start() -> Result<Self> {
+        Self::with("version = 2\ndisabled_plugins = []\n")
+    }
+
+    /// With the plugins that `config` says; where it keeps things and listens is added.
+    pub fn with(config: &str) -> Result<Self> {
         let command = |dir: &Path| {
-            std::fs::write(dir.join("config.toml"), config(dir))?;
+            std::fs::write(dir.join("config.toml"), placed(config, dir))?;
             let mut command = Command::new("containerd");
             command.arg("--config").arg(dir.join("config.toml"));
             Ok(command)
         };
         let answers = |dir: &Path| told(ctr(dir).arg("version")).is_ok();
         Ok(Self { daemon: Daemon::start(command, answers)?, count: AtomicU32::new(0) })
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.daemon.file("log")).unwrap_or_default()
     }
 
     /// `ctr`, for this daemon.
@@ -39,11 +50,13 @@ fn ctr(dir: &Path) -> Command {
     command
 }
 
-fn config(dir: &Path) -> String {
-    let dir = dir.display();
+/// The configuration below `dir`, and without CRI, which nothing here speaks.
+fn placed(config: &str, dir: &Path) -> String {
+    const DISABLED: &str = "disabled_plugins = [";
+    let without = format!("{DISABLED}\"io.containerd.grpc.v1.cri\", ");
+    let (config, dir) = (config.replace(DISABLED, &without), dir.display());
     format!(
-        "version = 2\nroot = \"{dir}/root\"\nstate = \"{dir}/state\"\n\
-         disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+        "root = \"{dir}/root\"\nstate = \"{dir}/state\"\n{config}\
          [grpc]\n  address = \"{dir}/sock\"\n[ttrpc]\n  address = \"{dir}/ttrpc.sock\"\n"
     )
 }

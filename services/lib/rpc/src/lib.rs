@@ -23,6 +23,7 @@ pub mod listen;
 pub mod namespaces;
 pub mod process;
 mod progress;
+pub mod proxied;
 mod remote;
 pub mod resolver;
 pub mod scope;

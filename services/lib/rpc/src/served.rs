@@ -98,6 +98,22 @@ impl Served {
         self
     }
 
+    /// Content alone, for whoever keeps all other records itself.
+    pub(crate) fn content(mut self, content: Arc<dyn Content>) -> Self {
+        self.routes = self.routes.add_service(content::server(content));
+        self.names.push(content::NAME);
+        self.plugins.extend([Plugin::content(), Plugin::service("content")]);
+        self
+    }
+
+    /// Snapshots alone, for whoever fills them itself.
+    pub(crate) fn snapshots(mut self, snapshotters: Arc<dyn Snapshotters>) -> Self {
+        self.routes = self.routes.add_service(snapshots::server(snapshotters));
+        self.names.push(snapshots::NAME);
+        self.plugins.push(Plugin::service("snapshots"));
+        self
+    }
+
     /// A resolver.
     pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.routes = self.routes.add_service(resolver::server(resolver));
