@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "of tests")]
 
+mod guest;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod model;
 mod pair;
+mod words;
 
 use proptest::prelude::*;
 

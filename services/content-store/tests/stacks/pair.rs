@@ -4,42 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use varve_content_store::ContentStore;
-use varve_core::collect::{Attendee, Collected, Collector, Frozen};
+use varve_core::collect::{Collected, Collector};
 use varve_core::containers::{Container, Containers, Runtime};
 use varve_core::content::Content;
 use varve_core::images::{Image, Images};
-use varve_core::labels::{GC_EXPIRE, GC_FLAT, GC_REF_CONTENT, GC_REF_SNAPSHOT, GC_ROOT};
-use varve_core::leases::{Leases, Resource};
+use varve_core::leases::Leases;
 use varve_core::snapshots::{NewSnapshot, Snapshots};
 use varve_core::testsuite::memory;
-use varve_core::{
-    Descriptor, Digest, Error, Labels, Mask, MediaType, Namespace, Result, ResultExt, Scope,
-};
+use varve_core::{Descriptor, Digest, Mask, MediaType, ResultExt};
 
+use super::guest::Guest;
 use super::kit;
 use super::model::{BLOBS, DRIVERS, Driver, End, Lease, Own, SPACES, Snap, Space, Step, Thing};
-
-/// A driver that can fall silent.
-struct Guest {
-    snapshots: memory::Snapshots,
-    silent: AtomicBool,
-}
-
-#[async_trait]
-impl Attendee for Guest {
-    async fn freeze(&self) -> Result<Frozen> {
-        match self.silent.load(Ordering::Relaxed) {
-            true => Err(Error::unavailable("silent")),
-            false => self.snapshots.freeze().await,
-        }
-    }
-
-    async fn remove(&self, generation: u64, doomed: Vec<(Namespace, String)>) -> Result<u64> {
-        Attendee::remove(&self.snapshots, generation, doomed).await
-    }
-}
+use super::words::{bytes, digest, labels, named, resource, scope, terms};
 
 pub struct Pair {
     dir: tempfile::TempDir,
@@ -286,49 +264,4 @@ impl Pair {
             assert_eq!(leases.len(), space.leases.len());
         }
     }
-}
-
-fn scope(space: usize) -> Scope {
-    Scope::of(["default", "other"][space].parse().unwrap())
-}
-
-fn named(kind: &str, id: u8) -> String {
-    format!("{kind}-{id}")
-}
-
-fn bytes(blob: u8) -> Vec<u8> {
-    vec![blob; 100 + usize::from(blob)]
-}
-
-fn digest(blob: u8) -> Digest {
-    Digest::of(&bytes(blob))
-}
-
-fn resource(thing: Thing) -> Resource {
-    match thing {
-        Thing::Blob(blob) => Resource::content(&digest(blob)),
-        Thing::Snap(driver, key) => Resource::snapshot(DRIVERS[driver], &named("snap", key)),
-    }
-}
-
-fn labels(own: &Own) -> Labels {
-    let edge = |(n, thing): (usize, &Thing)| match thing {
-        Thing::Blob(blob) => (format!("{GC_REF_CONTENT}.l.{n}"), digest(*blob).to_string()),
-        Thing::Snap(driver, key) => {
-            (format!("{GC_REF_SNAPSHOT}{}/{n}", DRIVERS[*driver]), named("snap", *key))
-        }
-    };
-    let root = own.root.then(|| (GC_ROOT.to_owned(), "now".to_owned()));
-    own.to.iter().enumerate().map(edge).chain(root).collect()
-}
-
-fn terms(flat: bool, end: End) -> Labels {
-    let end = match end {
-        End::Never => None,
-        End::Past => Some("2001-01-01T00:00:00Z"),
-        End::Future => Some("2999-01-01T00:00:00Z"),
-    };
-    let flat = flat.then(|| (GC_FLAT.to_owned(), "1".to_owned()));
-    let end = end.map(|end| (GC_EXPIRE.to_owned(), end.to_owned()));
-    flat.into_iter().chain(end).collect()
 }
