@@ -18,8 +18,10 @@ pub struct Graph {
     edges: HashMap<Place, Vec<Target>>,
     /// Kept with all that they refer to.
     roots: Vec<Place>,
-    /// Kept alone.
+    /// Kept without what their labels refer to.
     flat: Vec<Place>,
+    /// What each snapshot stands on.
+    parents: HashMap<Place, Place>,
     /// Ingests that a lease holds.
     ingests: HashSet<(Namespace, String)>,
 }
@@ -71,6 +73,10 @@ impl Graph {
             if node.labels.contains_key(GC_ROOT) {
                 self.roots.push(own.clone());
             }
+            if let Some(parent) = &node.parent {
+                let parent = (node.namespace.clone(), Target::snapshot(snapshotter, parent));
+                self.parents.insert(own.clone(), parent);
+            }
             self.edges.entry(own).or_default().extend(node_targets(snapshotter, node));
         }
     }
@@ -96,7 +102,15 @@ impl Graph {
             todo.extend(targets.map(|target| (place.0.clone(), target.clone())));
             marked.insert(place);
         }
-        marked.extend(self.flat);
+        for mut place in self.flat {
+            // A snapshot cannot be without those that it stands on.
+            while marked.insert(place.clone()) {
+                match self.parents.get(&place) {
+                    Some(parent) => place = parent.clone(),
+                    None => break,
+                }
+            }
+        }
         marked
     }
 }

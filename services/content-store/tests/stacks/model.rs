@@ -182,8 +182,20 @@ impl Space {
                 todo.extend(self.from(thing, here));
             }
         }
-        marked.extend(leases().filter(|lease| lease.flat).flat_map(|lease| lease.holds.clone()));
+        for held in leases().filter(|lease| lease.flat).flat_map(|lease| lease.holds.clone()) {
+            // With what it stands on, but not what its labels refer to.
+            let mut next = Some(held);
+            while let Some(thing) = next.filter(|thing| marked.insert(*thing)) {
+                next = self.parent(thing, here);
+            }
+        }
         marked
+    }
+
+    fn parent(&self, thing: Thing, here: &[bool]) -> Option<Thing> {
+        let Thing::Snap(driver, key) = thing else { return None };
+        let snap = self.snaps.get(&(driver, key)).filter(|_| here[driver])?;
+        snap.parent.map(|parent| Thing::Snap(driver, parent))
     }
 
     fn from(&self, thing: Thing, here: &[bool]) -> Vec<Thing> {

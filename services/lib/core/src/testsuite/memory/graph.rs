@@ -69,6 +69,8 @@ impl Room {
         let mut todo = roots;
         while let Some((thing, follow)) = todo.pop() {
             if !follow {
+                // A snapshot cannot be without those that it stands on.
+                todo.extend(parent(&thing, nodes).map(|parent| (parent, false)));
                 flat.insert(thing);
             } else if deep.insert(thing.clone()) {
                 todo.extend(self.next(&thing, nodes).into_iter().map(|thing| (thing, true)));
@@ -86,10 +88,8 @@ impl Room {
             }
             Thing::Snapshot(name, key) => {
                 let node = nodes.iter().find(|(of, node)| of == name && node.key == *key);
-                let parent = node.and_then(|(_, node)| node.parent.as_ref());
-                let parent = parent.map(|parent| snapshot(name, parent));
                 let labels = node.map(|(_, node)| edges(&node.labels)).unwrap_or_default();
-                labels.into_iter().chain(parent).collect()
+                labels.into_iter().chain(parent(thing, nodes)).collect()
             }
         }
     }
@@ -105,6 +105,12 @@ impl Room {
         let edges = labels.flat_map(edges).chain(leased);
         (named + edges.filter(|thing| *thing == Thing::Blob(*digest)).count()) as u64
     }
+}
+
+fn parent(thing: &Thing, nodes: &[(&str, &Node)]) -> Option<Thing> {
+    let Thing::Snapshot(name, key) = thing else { return None };
+    let (_, node) = nodes.iter().find(|(of, node)| of == name && node.key == *key)?;
+    node.parent.as_ref().map(|parent| snapshot(name, parent))
 }
 
 impl Held {
