@@ -137,7 +137,7 @@ fn missing(noun: &Noun) -> Error {
 }
 
 fn noun_of(scope: &Scope, id: &str) -> Result<Noun> {
-    check_identifier("lease", id)?;
+    noun::check_name("lease", id)?;
     Ok(Noun::new(Sort::Lease, &scope.namespace, id))
 }
 

@@ -9,8 +9,9 @@ use varve_core::{Digest, Error, Labels, Namespace, Result};
 
 use super::{Change, View, edges};
 
-/// Longest name of an image, a resource, a ref; with it no record's key exceeds lib/meta's limit.
-const MAX_NAME: usize = 512;
+// No name is so long that a record's key would exceed lib/meta's limit.
+pub use varve_core::scope::check_name;
+
 const LONG: usize = 255;
 
 /// What a record is about.
@@ -226,16 +227,4 @@ fn label_value(label: &str, value: &str) -> Result<Vec<u8>> {
         return Ok(value.as_bytes().to_vec());
     }
     Ok(format!("{label}\0{value}").into_bytes())
-}
-
-/// Refuses a name that is empty, too long, or could end early in a key.
-pub fn check_name(kind: &str, name: &str) -> Result<()> {
-    let start: String = name.chars().take(64).collect();
-    let bad = |why: &str| Err(Error::invalid(format!("{kind} {start:?}: {why}")));
-    match name {
-        "" => bad("must not be empty"),
-        _ if name.len() > MAX_NAME => bad("is longer than 512 bytes"),
-        _ if name.chars().any(char::is_control) => bad("must not have control characters"),
-        _ => Ok(()),
-    }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// The namespace where none is given.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// A name as containerd takes it for namespaces, leases and containers: alphanumeric words joined
+/// A name as containerd takes it for namespaces and containers: alphanumeric words joined
 /// by single `.`, `_` or `-`, at most 76 bytes. It never is, nor leads out of, a path.
 pub fn check_identifier(kind: &str, name: &str) -> Result<()> {
     const MAX: usize = 76;
@@ -27,6 +27,20 @@ pub fn check_identifier(kind: &str, name: &str) -> Result<()> {
         return Err(bad("want letters and digits, joined by single '.', '_' or '-'"));
     }
     Ok(())
+}
+
+/// A name that is not shown as what it is not: of images, leases, resources and refs. It may look like a path, and never
+/// is one: containerd's clients call a lease by the directory that it is for, or by chance.
+pub fn check_name(kind: &str, name: &str) -> Result<()> {
+    const MAX: usize = 512;
+    let start: String = name.chars().take(64).collect();
+    let bad = |why: &str| Err(Error::invalid(format!("{kind} {start:?}: {why}")));
+    match name {
+        "" => bad("must not be empty"),
+        _ if name.len() > MAX => bad("is longer than 512 bytes"),
+        _ if name.chars().any(char::is_control) => bad("must not have control characters"),
+        _ => Ok(()),
+    }
 }
 
 /// A checked namespace.

@@ -20,7 +20,7 @@ impl Leases for Store {
         let mut state = self.lock();
         state.births += 1;
         let id = if id.is_empty() { format!("lease-{}", state.births) } else { id.to_owned() };
-        scope::check_identifier("lease", &id)?;
+        scope::check_name("lease", &id)?;
         labels::check(labels)?;
         if state.lease(scope, &id).is_ok() {
             return Err(Error::already_exists(format!("lease {id}")));
