@@ -76,7 +76,8 @@ async fn every_message_is_answered_and_a_commit_ends_the_stream() {
     let mut session = Session::open(&client, stat("r")).await.unwrap();
     let told = session.answer().await.unwrap();
     assert_eq!((told.offset, told.digest), (0, Digest::of(b"").to_string()));
-    assert_eq!(session.say(write(0, b"foo")).await.unwrap().offset, 3);
+    let told = session.say(write(0, b"foo")).await.unwrap();
+    assert_eq!((told.offset, told.digest), (3, Digest::of(b"foo").to_string()));
     assert_eq!(session.say(write(3, b"bar")).await.unwrap().offset, 6);
     let told = session.say(stat("r")).await.unwrap();
     assert_eq!((told.offset, told.digest), (6, Digest::of(b"foobar").to_string()));

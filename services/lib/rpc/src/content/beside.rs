@@ -1,5 +1,5 @@
 //! The stream of one writer whose bytes come beside it, served: containerd's stream, with the data put
-//! into each message from the file that it names.
+//! into each message from the file that it names. Its clients do not ask how each write has changed the digest.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub async fn write_beside(
     let mut file = passage.as_ref().and_then(|passage| passage.name());
     let rest = requests.and_then(move |request| whole(passage.clone(), request));
     let messages = tokio_stream::once(Ok(first)).chain(rest);
-    let answers = write(content, scope, Box::pin(messages)).await?;
+    let answers = write(content, scope, Box::pin(messages), false).await?;
     Ok(answers.map_ok(move |answer| Answer { write: Some(answer), file: file.take() }))
 }
 

@@ -111,7 +111,8 @@ impl Wire for Server {
         request: Request<Streaming<wire::WriteContentRequest>>,
     ) -> Answer<Self::WriteStream> {
         let scope = scope::of(&request)?;
-        let answers = super::write::write(&*self.0, &scope, Box::pin(request.into_inner())).await?;
+        let answers =
+            super::write::write(&*self.0, &scope, Box::pin(request.into_inner()), true).await?;
         Ok(Response::new(Box::pin(answers)))
     }
 

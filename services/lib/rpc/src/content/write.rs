@@ -26,16 +26,21 @@ struct Session {
     /// What was said last of the size and the digest.
     total: u64,
     expected: Option<Digest>,
+    /// Whether the answer to a write has the digest of the bytes so far: it is what a client of containerd's knows
+    /// its blob by when the commit finds it there already.
+    digests: bool,
 }
 
-/// Opens the ingest that the first message names; the answers follow as they are taken.
+/// Opens the ingest that the first message names; the answers follow as they are taken, with `digests` or without.
 pub async fn write(
     content: &dyn Content,
     scope: &Scope,
     mut messages: Messages,
+    digests: bool,
 ) -> Result<impl Stream<Item = Result<Answer, Status>> + Send + use<>, Status> {
     let first = messages.try_next().await?.unwrap_or_default();
     let session = Session::open(content, scope, messages, first).await.map_err(to_status)?;
+    let session = Session { digests, ..session };
     Ok(try_unfold(Some(session), |session| async move {
         match session {
             Some(session) => session.step().await,
@@ -58,7 +63,7 @@ impl Session {
         let expected = convert::from_optional_digest(&first.expected)?;
         let open = OpenWriter { ingest: first.r#ref.clone(), total, expected };
         let writer = content.writer(scope, open).await?;
-        Ok(Self { writer, messages, next: Some(first), total, expected })
+        Ok(Self { writer, messages, next: Some(first), total, expected, digests: true })
     }
 
     /// Answers the next message. The stream goes on unless that was a commit.
@@ -76,13 +81,13 @@ impl Session {
     async fn answer(&mut self, message: Request) -> Result<Answer> {
         self.learn(&message)?;
         match message.action() {
-            WriteAction::Stat => {
-                let digest = self.writer.digest().await?;
-                Ok(Answer { digest: digest.to_string(), ..self.told(WriteAction::Stat) })
-            }
+            WriteAction::Stat => self.so_far(WriteAction::Stat).await,
             WriteAction::Write => {
                 self.append(message).await?;
-                Ok(self.told(WriteAction::Write))
+                match self.digests {
+                    true => self.so_far(WriteAction::Write).await,
+                    false => Ok(self.told(WriteAction::Write)),
+                }
             }
             WriteAction::Commit => self.commit(message).await,
         }
@@ -122,6 +127,11 @@ impl Session {
         let commit = Commit { size: self.total, expected: self.expected, labels };
         let digest = self.writer.commit(commit).await?;
         Ok(Answer { digest: digest.to_string(), ..answer })
+    }
+
+    async fn so_far(&mut self, action: WriteAction) -> Result<Answer> {
+        let digest = self.writer.digest().await?.to_string();
+        Ok(Answer { digest, ..self.told(action) })
     }
 
     fn told(&self, action: WriteAction) -> Answer {
