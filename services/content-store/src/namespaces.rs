@@ -61,15 +61,10 @@ impl Namespaces for ContentStore {
     async fn update(&self, namespace: &Namespace, labels: &Labels, mask: &Mask) -> Result<Labels> {
         mask.check(&[])?;
         let (noun, labels, mask) = (noun_of(namespace), labels.clone(), mask.clone());
-        let written_in = self.has_ingests(namespace);
         self.store
             .records
             .write(move |change| {
-                let stored = noun.load(change)?;
-                if stored.is_none() && !written_in && left(change, &noun.namespace)?.is_empty() {
-                    return Err(missing(&noun.namespace));
-                }
-                let mut now = stored.unwrap_or_default().labels;
+                let mut now = noun.load(change)?.unwrap_or_default().labels;
                 mask.apply_labels(&mut now, &labels)?;
                 save(change, &noun, now.clone())?;
                 Ok(now)

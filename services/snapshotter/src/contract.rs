@@ -137,15 +137,17 @@ impl<D: Driver> Inner<D> {
         let snapshot = self.db.snapshot(namespace, key)?;
         match self.db.dir(snapshot.dir)?.usage {
             Some(usage) => Ok(usage),
+            // It adds nothing to what it shows.
+            None if snapshot.kind == Kind::View => Ok(Usage::default()),
             None => self.driver.usage(&self.places.snapshot(snapshot.dir)),
         }
     }
 
     fn commit(&self, key: &str, new: New) -> Result<()> {
         check_key(key)?;
+        unused(&self.db, &new.namespace, &new.key)?;
         let snapshot = self.db.snapshot(&new.namespace, key)?;
         check_active(key, &snapshot)?;
-        unused(&self.db, &new.namespace, &new.key)?;
         let dir = self.places.snapshot(snapshot.dir);
         let usage = self.driver.usage(&dir)?;
         let (old, boot) = (key.to_owned(), self.boot.clone());

@@ -20,7 +20,7 @@ pub trait Namespaces: Send + Sync {
     /// AlreadyExists where it was created before.
     async fn create(&self, namespace: &Namespace, labels: &Labels) -> Result<()>;
 
-    /// Replaces labels. NotFound where it was never created nor written in.
+    /// Replaces labels. It is created where it was not, as by anything that is written in it.
     async fn update(&self, namespace: &Namespace, labels: &Labels, mask: &Mask) -> Result<Labels>;
 
     /// FailedPrecondition while anything is in it, naming what; NotFound where it is not.

@@ -87,9 +87,9 @@ impl Change for Tx {
     }
 
     fn commit(&mut self, key: &str, new: &New, usage: Usage, boot: &str) -> Result<()> {
+        unused(self, &new.namespace, &new.key)?;
         let snapshot = self.snapshot(&new.namespace, key)?;
         check_active(key, &snapshot)?;
-        unused(self, &new.namespace, &new.key)?;
         let committed = Snapshot::new(Kind::Committed, snapshot.parent, snapshot.dir);
         self.delete(&record::snapshot_key(&new.namespace, key))?;
         self.put(&record::snapshot_key(&new.namespace, &new.key), encode(&committed)?)?;

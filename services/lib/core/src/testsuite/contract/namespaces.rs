@@ -24,7 +24,8 @@ macro_rules! namespaces_contract {
                 a_namespace_is_made_once,
                 what_is_written_in_makes_its_namespace,
                 an_update_replaces_what_its_mask_names,
-                a_namespace_that_is_not_cannot_be_updated_or_deleted,
+                a_namespace_that_is_not_cannot_be_deleted,
+                an_update_makes_one_that_is_not,
                 a_namespace_goes_only_when_it_is_empty,
                 a_namespace_can_be_made_again,
             ]
@@ -126,10 +127,16 @@ pub async fn an_update_replaces_what_its_mask_names(s: &Services) {
     assert_eq!(listed(s, &scope).await, Some(new));
 }
 
-pub async fn a_namespace_that_is_not_cannot_be_updated_or_deleted(s: &Services) {
+/// As anything does that is written in it; so a client says what holds for those that it is about to use.
+pub async fn an_update_makes_one_that_is_not(s: &Services) {
+    let (scope, new) = (room(), labels(&[("k", "v")]));
+    s.namespaces.update(&scope.namespace, &new, &mask(&["labels.k"])).await.unwrap();
+    assert_eq!(listed(s, &scope).await, Some(new));
+    s.namespaces.delete(&scope.namespace).await.unwrap();
+}
+
+pub async fn a_namespace_that_is_not_cannot_be_deleted(s: &Services) {
     let name = room().namespace;
-    let update = s.namespaces.update(&name, &labels(&[("k", "v")]), &Mask::all()).await;
-    refused(update, Kind::NotFound);
     refused(s.namespaces.delete(&name).await, Kind::NotFound);
 }
 

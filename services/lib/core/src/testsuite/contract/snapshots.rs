@@ -7,7 +7,7 @@ use crate::labels::Labels;
 use crate::mask::Mask;
 use crate::mount::Mount;
 use crate::scope::Scope;
-use crate::snapshots::{Info, Kind, NewSnapshot};
+use crate::snapshots::{Info, Kind, NewSnapshot, Usage};
 use crate::time;
 
 /// The promises of [`crate::snapshots::Snapshots`] that need no tree.
@@ -132,6 +132,8 @@ pub async fn a_name_is_used_once(s: &S) {
     some_of_each(s, &scope).await;
     for name in ["c1", "a0", "v"] {
         refused(commit(s, &scope, name, "a").await, Refusal::AlreadyExists);
+        // So that who commits again is told that it is done.
+        refused(commit(s, &scope, name, "none").await, Refusal::AlreadyExists);
     }
     assert_eq!(s.snapshots.stat(&scope, "a").await.unwrap().kind, Kind::Active);
 }
@@ -163,6 +165,9 @@ pub async fn only_what_is_not_committed_has_mounts(s: &S) {
     some_of_each(s, &scope).await;
     for key in ["a", "a0", "v", "v0"] {
         assert!(!s.snapshots.mounts(&scope, key).await.unwrap().is_empty(), "{key}");
+    }
+    for view in ["v", "v0"] {
+        assert_eq!(s.snapshots.usage(&scope, view).await.unwrap(), Usage::default());
     }
     refused(s.snapshots.mounts(&scope, "c1").await, Refusal::FailedPrecondition);
     refused(s.snapshots.mounts(&scope, "none").await, Refusal::NotFound);

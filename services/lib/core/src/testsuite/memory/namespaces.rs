@@ -38,8 +38,8 @@ impl Namespaces for Store {
     async fn update(&self, namespace: &Namespace, labels: &Labels, mask: &Mask) -> Result<Labels> {
         mask.check(&[])?;
         let mut state = self.lock();
-        let room = state.rooms.get_mut(namespace).filter(|room| room.is_here());
-        let room = room.ok_or_else(|| missing(namespace))?;
+        let room = state.rooms.entry(namespace.clone()).or_default();
+        room.created = true;
         mask.apply_labels(&mut room.labels, labels)?;
         Ok(room.labels.clone())
     }

@@ -169,10 +169,10 @@ impl Graph {
     }
 
     fn commit(&mut self, scope: &Scope, name: &str, key: &str, labels: &Labels) -> Result<()> {
+        self.unused(scope, name)?;
         if self.get(scope, key)?.info.kind != Kind::Active {
             return Err(Error::precondition(format!("snapshot {key} is not active")));
         }
-        self.unused(scope, name)?;
         let generation = self.generation;
         let mut entry = self.room(scope).remove(key).expect("it was found a few lines above");
         let (parent, now) = (entry.info.parent.take(), time::now());
