@@ -48,6 +48,10 @@ soak-conformance runs="10":
 beside-docker:
     tests/beside-docker.sh
 
+# the same lines of containerd's ctr for containerd and for Varve: the same words, but for those that docs/ctr.md lists (root)
+ctr:
+    tests/ctr.sh
+
 # kill -9 of pulls, and of each of four services under ten pulls, at random moments, RUNS times
 soak-kill runs="100":
     cargo build --release --locked --workspace --bins

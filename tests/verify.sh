@@ -40,6 +40,8 @@ trap 'rm -f "$log"' EXIT
 cargo test --locked --workspace 2>&1 | tee "$log"
 echo "beside Docker, command by command:"
 target/debug/beside docs/docker.md 2>&1 | tee --append "$log"
+echo "containerd's ctr, line by line:"
+target/debug/ctr docs/ctr.md 2>&1 | tee --append "$log"
 echo "containerd's own suites:"
 VARVE=target/debug tests/conformance/run.sh 2>&1 | tee --append "$log"
 for topology in daemon split; do

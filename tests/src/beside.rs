@@ -3,7 +3,9 @@
 mod expected;
 mod normal;
 mod script;
+mod tally;
 
 pub use expected::Expected;
 pub use normal::Said;
 pub use script::{commands, fill, words};
+pub use tally::Tally;

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod command;
 pub mod compare;
 pub mod container;
+pub mod ctr;
 pub mod cutter;
 pub mod demo;
 pub mod engines;

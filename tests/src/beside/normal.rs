@@ -20,6 +20,13 @@ const DROPPED: [&str; 6] =
     ["See 'TOOL", "Verifying Checksum", ": Waiting", "Usage:", "For more information", "time="];
 
 impl Said {
+    /// Status and lines, each with where it was said.
+    pub fn all(&self) -> Vec<String> {
+        let status = self.status.map(|status| format!("status {status}"));
+        let (out, err) = (self.out.iter().cloned(), self.err.iter());
+        status.into_iter().chain(out).chain(err.map(|line| format!("stderr: {line}"))).collect()
+    }
+
     /// Of a command of `name`, which may name itself and the registry that it was given.
     pub fn of(output: &Output, name: &str, registry: &str) -> Self {
         let lines = |bytes: &[u8]| {

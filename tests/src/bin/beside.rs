@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use varve_core::Digest;
-use varve_tests::beside::{Expected, Said, commands, fill};
+use varve_tests::beside::{Said, Tally, commands, fill};
 use varve_tests::busybox;
 use varve_tests::command::Varve;
 use varve_tests::engines::Docker;
@@ -16,7 +16,6 @@ use varve_tests::registry::Registry;
 
 const SCRIPT: &str = include_str!("../../beside/commands.txt");
 
-#[allow(clippy::print_stdout)]
 fn main() -> Result<()> {
     let page = std::env::args().nth(1).context("usage: beside PAGE [--all]")?;
     let all = std::env::args().any(|arg| arg == "--all");
@@ -35,9 +34,8 @@ fn main() -> Result<()> {
         registry.push("lab/one", "1", &content)?;
     }
     let (docker, varve) = (Docker::start()?, Varve::new()?);
-    let mut expected = Expected::read(&std::fs::read_to_string(page)?);
+    let mut tally = Tally::new(&std::fs::read_to_string(page)?, all);
     let (theirs, ours) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let (mut alike, mut listed, mut unlisted) = (0, 0, Vec::new());
     for (line, words) in commands(SCRIPT) {
         let said = |mut command: Command, name, registry: &Registry| -> Result<Said> {
             let output = command.stdin(Stdio::null()).output()?;
@@ -50,26 +48,9 @@ fn main() -> Result<()> {
         let mut command = varve.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
         command.env("DOCKER_CONFIG", ours.path());
         let varve = said(command, "varve", &registries[1])?;
-        let same = docker == varve;
-        let known = !same && expected.takes(line);
-        match (same, known) {
-            (true, _) => alike += 1,
-            (false, true) => listed += 1,
-            (false, false) => unlisted.push(line),
-        }
-        if !same && (all || !known) {
-            println!("{line}\n  docker {docker:?}\n  varve  {varve:?}");
-        }
+        tally.compare(line, ("docker", &docker), &varve);
     }
-    println!(
-        "{alike} alike, {listed} different as listed, {} different and not listed",
-        unlisted.len()
-    );
-    let left = expected.left();
-    if !unlisted.is_empty() || !left.is_empty() {
-        bail!("not listed: {unlisted:#?}\nlisted, but alike: {left:#?}");
-    }
-    Ok(())
+    tally.end()
 }
 
 /// What the commands call the registry, a directory of their own, and lab/box:1 by digest and by ID.

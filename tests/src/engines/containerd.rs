@@ -1,6 +1,6 @@
 //! containerd, driven by its ctr.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,9 +16,13 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// With its own plugins.
+    /// With its own plugins. It collects at its start and when it is asked to, and not by itself some time after a
+    /// deletion.
     pub fn start() -> Result<Self> {
-        Self::with("version = 2\ndisabled_plugins = []\n")
+        Self::with(
+            "version = 2\ndisabled_plugins = []\n[plugins.\"io.containerd.gc.v1.scheduler\"]\n  \
+             mutation_threshold = 0\n  deletion_threshold = 1000000\n  pause_threshold = 0.000001\n",
+        )
     }
 
     /// With the plugins that `config` says; where it keeps things and listens is added.
@@ -36,6 +40,16 @@ impl Containerd {
     /// What it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.daemon.file("log")).unwrap_or_default()
+    }
+
+    /// Where it answers.
+    pub fn socket(&self) -> PathBuf {
+        self.daemon.file("sock")
+    }
+
+    /// Where one of its snapshotters keeps snapshots.
+    pub fn snapshotter(&self, name: &str) -> PathBuf {
+        self.daemon.file("root").join(format!("io.containerd.snapshotter.v1.{name}"))
     }
 
     /// `ctr`, for this daemon.
