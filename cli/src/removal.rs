@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 use varve_core::images::{Image as Named, Removal};
-use varve_core::labels::DISTRIBUTION_SOURCE;
-use varve_core::{Digest, Reference, Result, ResultExt};
+use varve_core::{Digest, Reference, Result, ResultExt, labels};
 
 use crate::find;
 use crate::image::Image;
@@ -137,8 +136,8 @@ pub async fn repo_digest(session: &Session, named: &Named) -> Result<Option<Stri
     let Ok(reference) = named.name.parse::<Reference>() else { return Ok(None) };
     let digest = named.target.digest;
     let info = session.services.content.info(&session.scope, &digest).await.found()?;
-    let source = format!("{DISTRIBUTION_SOURCE}{}", reference.domain());
-    let came = info.is_some_and(|info| info.labels.contains_key(&source));
+    let came =
+        info.is_some_and(|info| !labels::repositories(&info.labels, reference.domain()).is_empty());
     Ok((came && !is_dangling(&named.name))
         .then(|| format!("{}@{digest}", reference.familiar_repository())))
 }

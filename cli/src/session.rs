@@ -9,7 +9,7 @@ use std::time::Duration;
 use varve_core::{Result, Scope};
 use varve_registry::Client;
 use varve_rpc::channel::{channel, greet};
-use varve_rpc::{Address, Host, Listener, Shutdown};
+use varve_rpc::{Address, Host, Listener, Shutdown, containerd};
 
 use crate::args::Global;
 use crate::container::place::Base;
@@ -53,7 +53,7 @@ impl Session {
     /// The services at the address or in the configuration that was given, else of the root.
     pub async fn open(global: &Global) -> Result<Self> {
         let (services, home) = match (&global.address, &global.config) {
-            (Some(address), _) => (elsewhere(address).await?, None),
+            (Some(address), _) => (elsewhere(address, &global.hosts_dirs).await?, None),
             (None, Some(file)) => (remote::services(&Addresses::load(file)?), None),
             (None, None) => of_root(global).await?,
         };
@@ -87,10 +87,14 @@ fn store(global: &Global) -> Result<String> {
     Ok(format!("{at} {}", global.namespace))
 }
 
-async fn elsewhere(address: &Address) -> Result<Services> {
+/// A daemon's, or a containerd's.
+async fn elsewhere(address: &Address, hosts_dirs: &[PathBuf]) -> Result<Services> {
     let channel = channel(address);
     greet(&channel).await.map_err(|error| error.context(address.to_string()))?;
-    Ok(remote::at(channel))
+    match containerd::is_at(&channel).await? {
+        true => Ok(remote::at_containerd(channel, embedded::registry(hosts_dirs))),
+        false => Ok(remote::at(channel)),
+    }
 }
 
 /// The root's owner's, or our own. Says on stderr whom it waits for.

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use varve_core::Kind::NotFound;
 use varve_core::images::Image as Named;
-use varve_core::labels::DISTRIBUTION_SOURCE;
+use varve_core::labels;
 use varve_core::unpack::Layer;
 use varve_core::{Error, Reference, Result, ResultExt};
 
@@ -160,8 +160,8 @@ async fn names(session: &Session, named: &Named) -> Result<(Vec<String>, Vec<Str
     let filter = format!("target.digest=={digest}");
     let info = services.content.info(scope, &digest).await.found()?;
     let came = |domain: &str| {
-        let source = format!("{DISTRIBUTION_SOURCE}{domain}");
-        info.as_ref().is_some_and(|info| info.labels.contains_key(&source))
+        let known = info.as_ref().map(|info| labels::repositories(&info.labels, domain));
+        known.is_some_and(|repositories| !repositories.is_empty())
     };
     let (mut tags, mut digests) = (Vec::new(), Vec::new());
     for other in services.images.list(scope, &[filter]).await? {

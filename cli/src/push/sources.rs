@@ -1,7 +1,7 @@
 //! Which repositories have a blob, as its labels tell (containerd's `distribution.source`): what a push
 //! mounts it from, and where what is missing is brought from.
 
-use varve_core::labels::{DISTRIBUTION_SOURCE, MAX_LABEL};
+use varve_core::labels::{self, DISTRIBUTION_SOURCE, MAX_LABEL};
 use varve_core::mask::Mask;
 use varve_core::{Digest, Labels, Result, Scope};
 
@@ -12,8 +12,8 @@ const MOST: usize = 3;
 
 /// Repositories of `host` to mount from, those that are most like `own` first.
 pub fn to_mount(labels: &Labels, host: &str, own: &str) -> Vec<String> {
-    let known = labels.get(&format!("{DISTRIBUTION_SOURCE}{host}")).map_or("", String::as_str);
-    let mut all: Vec<&str> = known.split(',').filter(|it| !it.is_empty() && *it != own).collect();
+    let mut all = labels::repositories(labels, host);
+    all.retain(|repository| *repository != own);
     all.sort_by_key(|from| std::cmp::Reverse(alike(from, own)));
     all.into_iter().take(MOST).map(str::to_owned).collect()
 }

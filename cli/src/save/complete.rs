@@ -56,8 +56,7 @@ async fn origin(session: &Session, meant: &Meant) -> Result<Reference> {
 
 async fn is_known(session: &Session, meant: &Meant, name: &Reference) -> Result<bool> {
     let labels = labels(session, meant).await?;
-    let repositories = labels.get(&format!("{DISTRIBUTION_SOURCE}{}", name.domain()));
-    Ok(repositories.is_some_and(|all| all.split(',').any(|one| one == name.path())))
+    Ok(varve_core::labels::repositories(&labels, name.domain()).contains(&name.path()))
 }
 
 async fn labels(session: &Session, meant: &Meant) -> Result<varve_core::Labels> {

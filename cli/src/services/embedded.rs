@@ -83,12 +83,12 @@ pub fn registry(hosts_dirs: &[PathBuf]) -> Client {
     Client::new(config)
 }
 
-fn resolver(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Resolver> {
+pub fn resolver(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Resolver> {
     let dependencies = varve_resolver::Dependencies { content, registry };
     Arc::new(varve_resolver::open(varve_resolver::Config::default(), dependencies))
 }
 
-fn fetcher(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Fetcher> {
+pub fn fetcher(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Fetcher> {
     let dependencies = varve_fetcher::Dependencies { content, registry };
     Arc::new(varve_fetcher::open(varve_fetcher::Config::default(), dependencies))
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use varve_core::Result;
+use varve_core::content::Content;
+use varve_registry::Client;
 use varve_rpc::channel::{Channel, channel};
 use varve_rpc::{
-    Address, collect, containers, content, fetcher, images, leases, namespaces, resolver, unpack,
+    Address, collect, containerd, containers, content, fetcher, images, leases, namespaces,
+    resolver, unpack,
 };
 
-use super::Services;
+use super::{Services, embedded};
 use crate::args::Global;
 
 /// Where each service is reached, as deploy/config/client.toml has it.
@@ -58,6 +61,34 @@ pub fn at(daemon: Channel) -> Services {
         resolver: daemon.clone(),
         fetcher: daemon,
     })
+}
+
+/// Clients of a containerd. What it has no service for is done here: names are resolved and blobs are fetched with
+/// `registry`.
+pub fn at_containerd(channel: Channel, registry: Client) -> Services {
+    let content: Arc<dyn Content> = Arc::new(content::Client::of_containerd(channel.clone()));
+    let services = at(channel.clone());
+    let leases = Arc::new(containerd::Leases(services.leases.clone()));
+    let images = Arc::new(containerd::Images {
+        images: services.images.clone(),
+        content: content.clone(),
+        containers: services.containers.clone(),
+        leases: leases.clone(),
+    });
+    Services {
+        collector: Arc::new(containerd::Collector {
+            channel: channel.clone(),
+            content: content.clone(),
+            images: images.clone(),
+        }),
+        snapshotters: Arc::new(containerd::Snapshotters { channel, content: content.clone() }),
+        resolver: embedded::resolver(content.clone(), registry.clone()),
+        fetcher: embedded::fetcher(content.clone(), registry),
+        content,
+        images,
+        leases,
+        ..services
+    }
 }
 
 struct Channels {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use varve_core::images::Image as Named;
-use varve_core::labels::{DISTRIBUTION_SOURCE, GC_REF_CONTENT, GC_REF_SNAPSHOT};
+use varve_core::labels::{GC_REF_CONTENT, GC_REF_SNAPSHOT, source_keys};
 use varve_core::oci::{Document, Index};
 use varve_core::{Descriptor, Error, Kind, Platform, Reference, Result, Scope};
 
@@ -52,9 +52,10 @@ impl Examiner {
     /// Whether a registry that the name is of is one that it came from. What has lost its target may have.
     fn was_pulled(&self, named: &Named) -> bool {
         let Ok(reference) = named.name.parse::<Reference>() else { return false };
-        let source = format!("{DISTRIBUTION_SOURCE}{}", reference.domain());
+        let sources = source_keys(reference.domain());
         let target = &named.target.digest;
-        !self.inventory.has(target) || self.inventory.labels(target).any(|(key, _)| *key == source)
+        let mut labels = self.inventory.labels(target);
+        !self.inventory.has(target) || labels.any(|(key, _)| sources.contains(key))
     }
 
     /// The manifests that must be here.

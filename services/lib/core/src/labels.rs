@@ -35,6 +35,25 @@ pub const DANGLING: &str = "varve.dangling@";
 /// Key and value together, in bytes: containerd's limit.
 pub const MAX_LABEL: usize = 4096;
 
+/// The labels that tell the repositories of `host` which a blob is in: containerd's clients leave a port out.
+pub fn source_keys(host: &str) -> [String; 2] {
+    let bare = match host.rsplit_once(':') {
+        Some((bare, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => bare,
+        _ => host,
+    };
+    [host, bare].map(|host| format!("{DISTRIBUTION_SOURCE}{host}"))
+}
+
+/// The repositories of `host` that a blob is known to be in, by whoever brought or pushed it.
+pub fn repositories<'a>(labels: &'a Labels, host: &str) -> Vec<&'a str> {
+    let values = source_keys(host).into_iter().filter_map(|key| labels.get(&key));
+    let mut all: Vec<&str> = values.flat_map(|value| value.split(',')).collect();
+    all.retain(|repository| !repository.is_empty());
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// Refuses a label that is empty or too long.
 pub fn check(labels: &Labels) -> Result<()> {
     for (key, value) in labels {
@@ -66,6 +85,16 @@ pub fn merge(labels: &mut Labels, changes: &Labels) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_is_known_with_its_port_and_as_containerd_has_it() {
+        let label =
+            |host: &str, value: &str| (format!("{DISTRIBUTION_SOURCE}{host}"), value.into());
+        let labels = Labels::from([label("h:5000", "a,b"), label("h", "b,c"), label("other", "d")]);
+        assert_eq!(repositories(&labels, "h:5000"), ["a", "b", "c"]);
+        assert_eq!(repositories(&labels, "h"), ["b", "c"]);
+        assert!(repositories(&labels, "h:x").is_empty());
+    }
 
     #[test]
     fn an_empty_value_removes_the_label() {

@@ -9,6 +9,7 @@ pub mod announce;
 pub mod channel;
 pub mod collect;
 pub mod config;
+pub mod containerd;
 pub mod containers;
 pub mod content;
 pub mod convert;

@@ -14,7 +14,7 @@ use super::convert::{from_info, from_status as status};
 use super::follower::Follower;
 use super::left::Left;
 use super::reader::Blob;
-use super::writer::Writer;
+use super::writer::{Store, Writer};
 use crate::channel::MAX_MESSAGE;
 use crate::status::from_status;
 use crate::{convert, scope};
@@ -25,12 +25,27 @@ pub struct Client {
     content: ContentClient<Channel>,
     store: ContentStoreClient<Channel>,
     left: Left,
+    /// A containerd, which has no calls of Varve's.
+    foreign: bool,
 }
 
 impl Client {
     pub fn new(channel: Channel) -> Self {
         let content = ContentClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE);
-        Self { content, store: ContentStoreClient::new(channel), left: Left::default() }
+        let store = ContentStoreClient::new(channel);
+        Self { content, store, left: Left::default(), foreign: false }
+    }
+
+    /// A containerd's. Nothing of it can be followed.
+    pub fn of_containerd(channel: Channel) -> Self {
+        Self { foreign: true, ..Self::new(channel) }
+    }
+
+    fn store(&self) -> Store {
+        match self.foreign {
+            true => Store::Containerd(self.content()),
+            false => Store::Varve(self.store.clone()),
+        }
     }
 
     fn content(&self) -> ContentClient<Channel> {
@@ -105,7 +120,7 @@ impl Content for Client {
     async fn writer(&self, scope: &Scope, open: OpenWriter) -> Result<Box<dyn content::Writer>> {
         self.left.settled(&scope.namespace, &open.ingest).await;
         let expects = open.expected.is_some();
-        let mut writer = Writer::open(self.store.clone(), &self.left, scope, open).await?;
+        let mut writer = Writer::open(self.store(), &self.left, scope, open).await?;
         if !expects {
             // An earlier writer may have said what it must become, which the stream does not tell.
             let ingest = content::Writer::status(&writer).ingest;

@@ -6,17 +6,21 @@
 //! Where the store and this process see one file, bytes pass through that and messages say where.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio_stream::Stream as Messages;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::Status as Broken;
 use tonic::transport::Channel;
 use varve_core::content::{self, Commit, OpenWriter, Status};
 use varve_core::{Digest, Error, Kind, Result, Scope, time};
 use varve_proto::containerd::services::content::v1 as wire;
+use varve_proto::containerd::services::content::v1::content_client::ContentClient;
 use varve_proto::varve::content::v1::content_store_client::ContentStoreClient;
 use varve_proto::varve::content::v1::{WriteRequest, WriteResponse};
 use wire::{WriteAction, WriteContentRequest as Request, WriteContentResponse as Answer};
@@ -45,9 +49,36 @@ pub struct Writer {
     key: Key,
 }
 
+/// Who is written to: a store of Varve's, or a containerd, where bytes cannot pass but in messages.
+#[derive(Clone, Debug)]
+pub enum Store {
+    Varve(ContentStoreClient<Channel>),
+    Containerd(ContentClient<Channel>),
+}
+
+type Answers = Pin<Box<dyn Messages<Item = Result<WriteResponse, Broken>> + Send>>;
+
+impl Store {
+    async fn write(self, scope: &Scope, messages: ReceiverStream<WriteRequest>) -> Result<Answers> {
+        match self {
+            Self::Varve(mut store) => {
+                let answers = store.write(scope::request(scope, messages)).await;
+                Ok(Box::pin(answers.map_err(from_status)?.into_inner()))
+            }
+            Self::Containerd(mut content) => {
+                let messages = messages.map(|message| message.write.unwrap_or_default());
+                let answers = content.write(scope::request(scope, messages)).await;
+                let answers = answers.map_err(from_status)?.into_inner();
+                let own = |answer: Answer| WriteResponse { write: Some(answer), file: None };
+                Ok(Box::pin(answers.map(move |answer| answer.map(own))))
+            }
+        }
+    }
+}
+
 struct Stream {
     requests: mpsc::Sender<WriteRequest>,
-    answers: Streaming<WriteResponse>,
+    answers: Answers,
     /// Where bytes pass that need not travel.
     passing: Option<Passing>,
     /// The bytes of each message that was not answered yet, and their sum.
@@ -57,12 +88,7 @@ struct Stream {
 
 impl Writer {
     /// Opens or resumes an ingest.
-    pub async fn open(
-        mut client: ContentStoreClient<Channel>,
-        left: &Left,
-        scope: &Scope,
-        open: OpenWriter,
-    ) -> Result<Self> {
+    pub async fn open(store: Store, left: &Left, scope: &Scope, open: OpenWriter) -> Result<Self> {
         // One more than are in flight, so that sending never waits: answers are taken first.
         let (requests, messages) = mpsc::channel(IN_FLIGHT + 1);
         let first = Request {
@@ -73,8 +99,7 @@ impl Writer {
             ..Request::default()
         };
         requests.try_send(travelling(first)).map_err(|_| gone())?;
-        let messages = scope::request(scope, ReceiverStream::new(messages));
-        let answers = client.write(messages).await.map_err(from_status)?.into_inner();
+        let answers = store.write(scope, ReceiverStream::new(messages)).await?;
         let mut stream =
             Stream { requests, answers, passing: None, in_flight: [0].into(), bytes: 0 };
         let answer = stream.settle().await?.ok_or_else(gone)?;
@@ -137,7 +162,7 @@ impl Stream {
     }
 
     async fn answer(&mut self) -> Result<Answer> {
-        let answer = self.answers.message().await.map_err(from_status)?.ok_or_else(gone)?;
+        let answer = self.answers.next().await.ok_or_else(gone)?.map_err(from_status)?;
         self.bytes -= self.in_flight.pop_front().unwrap_or(0);
         if let Some(file) = answer.file {
             self.passing = Passing::through(file).await;
@@ -158,7 +183,7 @@ impl Stream {
     async fn end(self) {
         let Self { requests, mut answers, .. } = self;
         drop(requests);
-        let ended = async { while let Ok(Some(_)) = answers.message().await {} };
+        let ended = async { while let Some(Ok(_)) = answers.next().await {} };
         let _ = tokio::time::timeout(LEAVING, ended).await;
     }
 }
