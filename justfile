@@ -52,6 +52,11 @@ beside-docker:
 ctr:
     tests/ctr.sh
 
+# a hundred clients of one daemon at once, for so many seconds: pulls, lists, mounts, removals (root)
+soak-crowd seconds="300": build
+    VARVE_BINARY=$PWD/target/release/varve \
+        cargo run --quiet --release --locked --package varve-tests --bin crowd -- {{seconds}}
+
 # kill -9 of pulls, and of each of four services under ten pulls, at random moments, RUNS times
 soak-kill runs="100":
     cargo build --release --locked --workspace --bins
