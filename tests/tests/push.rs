@@ -343,7 +343,8 @@ fn what_is_brought_for_a_push_outlives_collections_while_it_lasts() {
     let registry = Fake::start().unwrap();
     let (content, to) = (demo::image(), format!("{}/lab/demo:1", registry.address()));
     let (varve, origin) = with(&content, &["--platform", "linux/arm64"], &to);
-    origin.faults([Rule::new(On::Blobs, Fault::Slow(64, std::time::Duration::from_millis(20)))]);
+    // Slow enough for several collections, on a busy machine, too.
+    origin.faults([Rule::new(On::Blobs, Fault::Slow(64, std::time::Duration::from_millis(60)))]);
     let mut push = varve.command(&["push", "-q", "--all-platforms", &to]);
     let mut push = push.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut collections = 0;
