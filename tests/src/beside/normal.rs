@@ -45,11 +45,12 @@ impl Said {
     }
 }
 
-/// Layers move at the same time, and Docker compares directories in no order: such lines are sorted.
+/// Layers move at the same time; Docker compares directories and saves several images in no order: such lines are sorted.
 fn sort_unordered(lines: &mut [String]) {
     let is_layer = |line: &String| line.starts_with("<id>: ");
     let is_change = |line: &String| ["A /", "C /", "D /"].iter().any(|kind| line.starts_with(kind));
-    let unordered = |line: &String| is_layer(line) || is_change(line);
+    let is_loaded = |line: &String| line.starts_with("Loaded image: ");
+    let unordered = |line: &String| is_layer(line) || is_change(line) || is_loaded(line);
     let first = lines.iter().position(unordered);
     let last = lines.iter().rposition(unordered);
     if let (Some(first), Some(last)) = (first, last) {
