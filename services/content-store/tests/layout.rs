@@ -179,3 +179,23 @@ async fn what_is_deleted_is_shown_no_longer_and_a_lost_index_comes_back_at_open(
     kit::store(dir.path()).await.close().await.unwrap();
     shown();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_was_cut_off_is_written_anew_at_the_next_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = kit::store(dir.path()).await;
+    let target = kit::image(&store, &Scope::default(), "kept", "amd64").await;
+    // Where the head ends, in the middle of a letter.
+    kit::name(&store, &"\u{e9}".repeat(200), &target).await;
+    store.close().await.unwrap();
+    drop(store);
+    let index = dir.path().join("index.json");
+    let whole = std::fs::read(&index).unwrap();
+    for length in [0, 100, whole.len() - 1] {
+        std::fs::write(&index, &whole[..length]).unwrap();
+        let store = kit::store(dir.path()).await;
+        store.close().await.unwrap();
+        drop(store);
+        assert_eq!(std::fs::read(&index).unwrap(), whole, "cut to {length}");
+    }
+}

@@ -77,7 +77,7 @@ fn mount_points_that_are_links_lead_nowhere_on_the_machine() {
         .symlink("proc", &format!("../../../../../..{proc}"))
         .symlink("sys", &sys)
         .symlink("etc/hosts", dir.path().join("hosts").to_str().unwrap())
-        .symlink("work", dir.path().to_str().unwrap());
+        .symlink("out", dir.path().to_str().unwrap());
     let image = on_base(&yard, "links", layer, json!({"Cmd": ["true"], "Env": ["PATH=/bin"]}));
     let see = [
         "sh",
@@ -86,7 +86,7 @@ fn mount_points_that_are_links_lead_nowhere_on_the_machine() {
     ];
     let told = run(&yard, &image, &[], &see);
     assert_eq!((told.status, told.out.as_str()), (Some(0), "fine\n"), "{}", told.err);
-    let told = run(&yard, &image, &["-w", "/work/made"], &["true"]);
+    let told = run(&yard, &image, &["-w", "/out/made"], &["true"]);
     assert_eq!(told.status, Some(125), "the link leads out of the container");
     assert_eq!(names(dir.path()), ["dev", "hosts", "proc", "sys"]);
     for below in ["dev", "proc", "sys"] {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -41,9 +42,14 @@ impl Head {
     /// Reads no entry. `None` where it is missing, or does not say: then it is not ours, or from before it did.
     pub fn read(layout: &Layout) -> Option<Self> {
         const MOST: u64 = 512;
-        let mut text = String::new();
         let file = layout::open_plain(&layout.index()).ok()?;
-        file.take(MOST).read_to_string(&mut text).ok()?;
+        if !is_closed(&file) {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(MOST).read_to_end(&mut text).ok()?;
+        // An entry may be cut in the middle of a letter.
+        let text = String::from_utf8_lossy(&text);
         let (head, _) = text.split_once(ENTRIES)?;
         let head = format!("{head}{ENTRIES}]}}");
         let head = parse(&head)?;
@@ -52,10 +58,17 @@ impl Head {
     }
 }
 
+/// Whether the file ends as it is written: one that was cut off does not.
+fn is_closed(file: &fs::File) -> bool {
+    let mut end = [0; 2];
+    let at = file.metadata().ok().and_then(|facts| facts.len().checked_sub(end.len() as u64));
+    at.is_some_and(|at| file.read_exact_at(&mut end, at).is_ok()) && end == *b"]}"
+}
+
 /// Where they begin.
 const ENTRIES: &str = "\"manifests\":[";
 /// The annotation with [`Head::derived`].
-const ENTRIES_DERIVED: &str = "varve.derived";
+const ENTRIES_DERIVED: &str = "varve.derivations";
 
 /// An entry that is read no further than it must.
 type Entry<'a> = &'a RawValue;
