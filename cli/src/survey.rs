@@ -59,12 +59,26 @@ impl Seen {
 /// What is here of each target, by its digest; nothing for one of which no platform is whole. One that is no image
 /// is told of, and does not keep the others from being seen.
 pub async fn images(session: &Session, all: &[Named]) -> Result<HashMap<Digest, Arc<Seen>>> {
-    look(session, all, Some(Trees::new(session))).await
+    let cache = Cache::open(&session.store, all.len());
+    look(session, all, Some(Trees::new(session)), cache).await
+}
+
+/// All names, and what is here of each target: earlier lists' findings are read while the store is asked for the
+/// names.
+pub async fn all(session: &Session) -> Result<(Vec<Named>, HashMap<Digest, Arc<Seen>>)> {
+    let store = session.store.clone();
+    let ahead = tokio::task::spawn_blocking(move || Cache::open(&store, usize::MAX));
+    let all = session.services.images.list(&session.scope, &[]).await?;
+    let failed = |error| Error::internal("reading what earlier lists saw").with_source(error);
+    let cache = ahead.await.map_err(failed)?.for_images(all.len());
+    let seen = look(session, &all, Some(Trees::new(session)), cache).await?;
+    Ok((all, seen))
 }
 
 /// The ID of each target.
 pub async fn ids(session: &Session, all: &[Named]) -> Result<HashMap<Digest, Digest>> {
-    let seen = look(session, all, None).await?;
+    let cache = Cache::open(&session.store, all.len());
+    let seen = look(session, all, None, cache).await?;
     Ok(seen.into_iter().map(|(target, seen)| (target, seen.id)).collect())
 }
 
@@ -72,12 +86,12 @@ async fn look(
     session: &Session,
     all: &[Named],
     trees: Option<Trees>,
+    cache: Cache,
 ) -> Result<HashMap<Digest, Arc<Seen>>> {
     let (services, scope) = (session.services.clone(), session.scope.clone());
     let mut known = HashSet::new();
     let once = all.iter().filter(|named| known.insert(named.target.digest));
     let once: Vec<&Named> = once.collect();
-    let cache = Cache::open(&session.store, once.len());
     let looker = Arc::new(Looker { services, scope, trees, cache });
     let unpacked = looker.any_tree().await?;
     let (mut seen, mut unknown) = (Vec::with_capacity(once.len()), Vec::new());

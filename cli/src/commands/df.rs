@@ -85,8 +85,7 @@ impl Df {
     }
 
     fn shown(&self, report: &Report, format: &Format) -> Result<String> {
-        let rows: Vec<Value> = report.rows.iter().map(data).collect();
-        let text = format.rows(&rows, HEADERS)?;
+        let text = format.rows(report.rows.iter().map(data), HEADERS)?;
         if self.format.is_some() {
             return Ok(text);
         }

@@ -74,8 +74,8 @@ impl History {
             return session.output.lines(&[], &rows);
         }
         let now = varve_core::time::now();
-        let data: Vec<Value> = rows.iter().map(|row| self.data(row, now)).collect();
-        output::write(format.rows(&data, HEADERS)?.as_bytes())
+        let data = rows.iter().map(|row| self.data(row, now));
+        output::write(format.rows(data, HEADERS)?.as_bytes())
     }
 
     fn data(&self, row: &Row, now: Timestamp) -> Value {

@@ -128,8 +128,7 @@ impl Search {
     }
 
     fn shown(&self, rows: &[Row], format: &Format) -> varve_core::Result<String> {
-        let rows: Vec<Value> = rows.iter().map(|row| self.data(row)).collect();
-        format.rows(&rows, HEADERS)
+        format.rows(rows.iter().map(|row| self.data(row)), HEADERS)
     }
 
     /// What a template sees.

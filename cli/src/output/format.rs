@@ -45,20 +45,25 @@ impl Format {
         }
     }
 
-    /// The text for `rows`, each an object. `headers` names the columns of the fields.
-    pub fn rows(&self, rows: &[Value], headers: &[(&str, &str)]) -> Result<String> {
+    /// The text for `rows`, each an object that is made when it is its turn. `headers` names the columns of the
+    /// fields.
+    pub fn rows(
+        &self,
+        rows: impl IntoIterator<Item = Value>,
+        headers: &[(&str, &str)],
+    ) -> Result<String> {
         match self {
-            Self::Json => Ok(rows.iter().map(|row| format!("{row}\n")).collect()),
+            Self::Json => Ok(rows.into_iter().map(|row| format!("{row}\n")).collect()),
             Self::Lines(template) => {
-                let line = |row| Ok(template.render(row)? + "\n");
-                rows.iter().map(line).collect()
+                let line = |row| Ok(template.render(&row)? + "\n");
+                rows.into_iter().map(line).collect()
             }
             Self::Table(template) => {
                 let names = headers.iter().map(|(field, name)| ((*field).into(), (*name).into()));
                 let header = template.render(&Value::Object(Map::from_iter(names)))?;
                 let mut table = Table::new(&header.split('\t').collect::<Vec<_>>());
                 for row in rows {
-                    let row = template.render(row)?;
+                    let row = template.render(&row)?;
                     table.row(row.split('\t').map(str::to_owned));
                 }
                 Ok(table.to_string())
@@ -75,7 +80,7 @@ mod tests {
 
     fn shown(format: &str) -> String {
         let rows = [json!({"Name": "a", "Size": "1kB"}), json!({"Name": "longer", "Size": "7MB"})];
-        Format::parse(format).unwrap().rows(&rows, &[("Name", "NAME"), ("Size", "SIZE")]).unwrap()
+        Format::parse(format).unwrap().rows(rows, &[("Name", "NAME"), ("Size", "SIZE")]).unwrap()
     }
 
     #[test]
@@ -83,7 +88,7 @@ mod tests {
         for (asked, want) in [(None, "a\nlonger\n"), (Some("table"), "a\nlonger\n")] {
             let rows = [json!({"Name": "a"}), json!({"Name": "longer"})];
             let format = Format::parse_or(asked, "{{.Name}}").unwrap();
-            assert_eq!(format.rows(&rows, &[]).unwrap(), want, "{asked:?}");
+            assert_eq!(format.rows(rows, &[]).unwrap(), want, "{asked:?}");
         }
     }
 

@@ -44,6 +44,11 @@ impl Cache {
         Self { path, known }
     }
 
+    /// The same where there turn out to be so many `images`: for few none is written.
+    pub fn for_images(self, images: usize) -> Self {
+        if images < FEW { Self { path: None, ..self } } else { self }
+    }
+
     pub fn get(&self, target: &Digest) -> Option<&Arc<Seen>> {
         self.known.get(target)
     }

@@ -85,7 +85,7 @@ impl Ps {
         if session.output.is_json() {
             return session.output.lines(&[], &rows);
         }
-        let text: Result<String> = format.rows(&rows, HEADERS);
+        let text: Result<String> = format.rows(rows, HEADERS);
         output::write(text?.as_bytes())
     }
 

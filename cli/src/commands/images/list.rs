@@ -5,7 +5,7 @@ use serde_json::Value;
 use varve_core::{Result, Timestamp};
 
 use super::filter::Filters;
-use super::row::{Row, rows};
+use super::row::{self, Row};
 use super::tree;
 use crate::failure;
 use crate::output::format::Format;
@@ -27,6 +27,8 @@ const HEADERS: &[(&str, &str)] = &[
     ("VirtualSize", "SIZE"),
     ("Platform", "PLATFORM"),
 ];
+/// Docker's own lists do not fill these in either.
+const UNKNOWN: [&str; 3] = ["Containers", "SharedSize", "UniqueSize"];
 
 /// Show the images that are here: the size is that of the unpacked layers
 #[derive(Args, Clone, Debug, Default)]
@@ -64,8 +66,7 @@ impl Ls {
     pub async fn run(self, session: &Session) -> failure::Result<()> {
         let format = self.format()?;
         let filters = Filters::parse(session, &self.filter, self.repository.as_deref()).await?;
-        let all = session.services.images.list(&session.scope, &[]).await?;
-        let mut rows = rows(session, all).await?;
+        let mut rows = row::all(session).await?;
         rows.retain(|row| filters.match_row(row));
         // Docker's order: the newest first.
         rows.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
@@ -90,12 +91,13 @@ impl Ls {
 
     fn shown(&self, rows: &[Row], format: &Format) -> Result<String> {
         let now = varve_core::time::now();
+        let fields = HEADERS.iter().map(|(field, _)| *field).chain(UNKNOWN);
+        let wanted: Vec<&str> = fields.filter(|field| format.may_use(field)).collect();
         // The first is whole: that there is no such field is told with those that there are.
-        let wanted = |n: usize, field: &str| n == 0 || format.may_use(field);
+        let is_wanted = |n: usize, field: &str| n == 0 || wanted.contains(&field);
         let rows = rows.iter().enumerate();
-        let rows: Vec<Value> =
-            rows.map(|(n, row)| self.data(row, now, |field| wanted(n, field))).collect();
-        format.rows(&rows, HEADERS)
+        let rows = rows.map(|(n, row)| self.data(row, now, |field| is_wanted(n, field)));
+        format.rows(rows, HEADERS)
     }
 
     /// What a template sees: the fields that are wanted.
@@ -121,8 +123,7 @@ impl Ls {
         put("Size", &|| shown_size(row));
         put("VirtualSize", &|| shown_size(row));
         put("Platform", &|| row.platform.clone().unwrap_or_default());
-        // Docker's own lists do not fill these in either.
-        ["Containers", "SharedSize", "UniqueSize"].iter().for_each(|it| put(it, &|| "N/A".into()));
+        UNKNOWN.iter().for_each(|field| put(field, &|| "N/A".into()));
         data.into()
     }
 

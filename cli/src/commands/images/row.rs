@@ -1,10 +1,11 @@
 //! What a list tells of an image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use varve_core::images::Image as Named;
-use varve_core::{Reference, Result, Timestamp};
+use varve_core::{Digest, Reference, Result, Timestamp};
 
 use crate::session::Session;
 use crate::survey::{self, Seen};
@@ -64,11 +65,21 @@ impl Row {
     }
 }
 
-/// A row of each name.
+/// A row of each name that there is.
+pub async fn all(session: &Session) -> Result<Vec<Row>> {
+    let (all, seen) = survey::all(session).await?;
+    Ok(of(all, &seen))
+}
+
+/// A row of each of these names.
 pub async fn rows(session: &Session, all: Vec<Named>) -> Result<Vec<Row>> {
     let seen = survey::images(session, &all).await?;
+    Ok(of(all, &seen))
+}
+
+fn of(all: Vec<Named>, seen: &HashMap<Digest, Arc<Seen>>) -> Vec<Row> {
     let row = |named: Named| Row::new(seen.get(&named.target.digest).map(|seen| &**seen), named);
-    Ok(all.into_iter().map(row).collect())
+    all.into_iter().map(row).collect()
 }
 
 /// `<none>` where the name is not one that a person gave, or has no tag; beside a digest Docker does

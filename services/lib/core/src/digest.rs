@@ -35,11 +35,16 @@ impl Digest {
 
     /// The 64 hex digits, without the algorithm: a blob's file name.
     pub fn hex(&self) -> String {
-        use fmt::Write;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        self.write_after("")
+    }
+
+    /// Of long lists much is digests: no digit of it passes through a formatter.
+    fn write_after(&self, prefix: &str) -> String {
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+        let mut text = String::with_capacity(prefix.len() + 64);
+        text.push_str(prefix);
+        self.0.iter().for_each(|byte| text.extend([digit(byte >> 4), digit(*byte)]));
+        text
     }
 
     /// The first 12 hex digits, as Docker prints them.
@@ -50,7 +55,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        f.write_str(&self.write_after("sha256:"))
     }
 }
 
@@ -102,7 +107,7 @@ impl TryFrom<String> for Digest {
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
-        digest.to_string()
+        digest.write_after("sha256:")
     }
 }
 
