@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::mount::UnmountFlags;
 use tempfile::TempDir;
@@ -117,6 +118,24 @@ fn what_ctr_pulls_varve_lists_mounts_and_removes() {
         assert_eq!(ctr(&list), "", "{list:?}");
     }
     assert_eq!(ctr(&["snapshots", "ls"]).lines().count(), 1);
+}
+
+#[test]
+fn what_ctr_removes_without_waiting_is_collected_a_moment_later() {
+    let test = "what_ctr_removes_without_waiting_is_collected_a_moment_later";
+    let Some((_registry, image)) = registry(&["ctr"], test) else { return };
+    let varve = Varve::over(Topology::Daemon, binary().unwrap()).unwrap();
+    varve.run(&["pull", "--quiet", &image]).unwrap();
+    ctr(&varve.root().join("varve.sock"), &["images", "rm", &image]);
+    let left = || {
+        let of = |list: &[&str]| varve.json(list).unwrap().as_array().unwrap().len();
+        of(&["content", "ls"]) + of(&["snapshots", "ls"])
+    };
+    let begun = Instant::now();
+    while left() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} are left", left());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// `varve`, in a containerd.

@@ -8,10 +8,12 @@ mod client;
 mod convert;
 mod follow;
 mod server;
+mod soon;
 
 pub use attend::attend;
 pub use client::Client;
 pub use server::server;
+pub(crate) use soon::{DELAY, Soon};
 
 /// As health and reflection name it.
 pub const NAME: &str = "varve.content.v1.ContentStore";

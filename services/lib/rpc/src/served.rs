@@ -68,7 +68,7 @@ impl Served {
         self.routes = self
             .routes
             .add_service(content::server(content.clone()))
-            .add_service(images::server(images.clone(), collector.clone()))
+            .add_service(images::server(images.clone(), collector.clone(), shutdown.clone()))
             .add_service(leases::server(leases.clone(), collector.clone()))
             .add_service(namespaces::server(namespaces))
             .add_service(containers::server(containers))

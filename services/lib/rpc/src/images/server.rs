@@ -11,18 +11,27 @@ use varve_proto::containerd::services::images::v1::images_server::{Images as Wir
 
 use super::convert::{FIELDS, from_new, image};
 use crate::channel::MAX_MESSAGE;
+use crate::collect::{DELAY, Soon};
+use crate::shutdown::Shutdown;
 use crate::status::to_status;
 use crate::{convert, scope};
 
-/// The wire over any images; a deletion that is to be synchronous asks the collector.
-pub fn server(images: Arc<dyn Images>, collector: Arc<dyn Collector>) -> ImagesServer<impl Wire> {
-    let server = Server { images, collector };
+/// The wire over any images. A deletion that is to be synchronous asks the collector; after any other what it left
+/// is collected soon.
+pub fn server(
+    images: Arc<dyn Images>,
+    collector: Arc<dyn Collector>,
+    shutdown: Shutdown,
+) -> ImagesServer<impl Wire> {
+    let soon = Soon::new(collector.clone(), shutdown, DELAY);
+    let server = Server { images, collector, soon };
     ImagesServer::new(server).max_decoding_message_size(MAX_MESSAGE)
 }
 
 struct Server {
     images: Arc<dyn Images>,
     collector: Arc<dyn Collector>,
+    soon: Soon,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -76,8 +85,9 @@ impl Wire for Server {
             self.check(&scope, &request.name, &target).await.map_err(to_status)?;
         }
         self.images.delete(&scope, &request.name).await.map_err(to_status)?;
-        if request.sync {
-            self.collector.collect(false).await.map_err(to_status)?;
+        match request.sync {
+            true => drop(self.collector.collect(false).await.map_err(to_status)?),
+            false => self.soon.ask(),
         }
         Ok(Response::new(()))
     }

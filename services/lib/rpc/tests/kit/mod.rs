@@ -72,7 +72,7 @@ pub fn routes(s: &Services) -> Routes {
     let mut routes = Routes::builder();
     routes
         .add_service(content::server(content.clone()))
-        .add_service(images::server(s.images.clone(), collector.clone()))
+        .add_service(images::server(s.images.clone(), collector.clone(), Shutdown::new()))
         .add_service(leases::server(s.leases.clone(), collector.clone()))
         .add_service(namespaces::server(s.namespaces.clone()))
         .add_service(containers::server(s.containers.clone()))
