@@ -36,6 +36,7 @@ pub mod snapshots;
 pub mod status;
 mod stream;
 pub mod telemetry;
+mod unix;
 pub mod unpack;
 pub mod version;
 

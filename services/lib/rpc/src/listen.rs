@@ -83,9 +83,9 @@ impl Listener {
     ) -> (impl tokio_stream::Stream<Item = io::Result<Counted<Stream>>>, Option<Bound>) {
         let incoming: Pin<Box<dyn tokio_stream::Stream<Item = io::Result<Stream>> + Send>> =
             match self.socket {
-                Socket::Unix(unix) => {
-                    Box::pin(UnixListenerStream::new(unix).map(|stream| stream.map(Stream::unix)))
-                }
+                Socket::Unix(unix) => Box::pin(
+                    UnixListenerStream::new(unix).map(|stream| stream.and_then(Stream::unix)),
+                ),
                 Socket::Tcp(tcp) => {
                     Box::pin(TcpListenerStream::new(tcp).map(|stream| stream.and_then(Stream::tcp)))
                 }

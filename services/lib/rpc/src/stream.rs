@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::server::Connected;
 
 use crate::address::Address;
+use crate::unix::Unix;
 
 /// Bytes that a unix socket takes before the other side has read them.
 const SEND_BUFFER: usize = 1 << 20;
@@ -16,7 +17,7 @@ const SEND_BUFFER: usize = 1 << 20;
 /// A connection.
 #[derive(Debug)]
 pub enum Stream {
-    Unix(UnixStream),
+    Unix(Unix),
     Tcp(TcpStream),
 }
 
@@ -24,16 +25,16 @@ impl Stream {
     /// Connects to whoever listens at `address`.
     pub async fn connect(address: &Address) -> io::Result<Self> {
         match address {
-            Address::Unix(path) => Ok(Self::unix(UnixStream::connect(path).await?)),
+            Address::Unix(path) => Self::unix(UnixStream::connect(path).await?),
             Address::Tcp(tcp) => Self::tcp(TcpStream::connect(tcp).await?),
         }
     }
 
-    pub(crate) fn unix(stream: UnixStream) -> Self {
+    pub(crate) fn unix(stream: UnixStream) -> io::Result<Self> {
         // What does not fit waits for the other side to read: a few messages should. The kernel gives as
         // much of it as it allows.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
-        Self::Unix(stream)
+        Unix::new(stream).map(Self::Unix)
     }
 
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
