@@ -27,8 +27,24 @@ pub struct Varve {
     binary: PathBuf,
     // Before the root: they work in it.
     cluster: Cluster,
-    root: TempDir,
+    root: Place,
     cache: TempDir,
+}
+
+/// Where a root is.
+enum Place {
+    /// It goes with whoever has it.
+    Own(TempDir),
+    Given(PathBuf),
+}
+
+impl AsRef<Path> for Place {
+    fn as_ref(&self) -> &Path {
+        match self {
+            Self::Own(dir) => dir.path(),
+            Self::Given(dir) => dir,
+        }
+    }
 }
 
 impl Varve {
@@ -45,7 +61,16 @@ impl Varve {
     /// With the services where `topology` has them.
     pub fn over(topology: Topology, binary: PathBuf) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("varve-").tempdir()?;
-        let cluster = Cluster::start(topology, &binary, root.path())?;
+        Self::with(topology, binary, Place::Own(root))
+    }
+
+    /// With the services in the command, and a root that was there before.
+    pub fn on(root: &Path, binary: PathBuf) -> Result<Self> {
+        Self::with(Topology::Embedded, binary, Place::Given(root.to_owned()))
+    }
+
+    fn with(topology: Topology, binary: PathBuf, root: Place) -> Result<Self> {
+        let cluster = Cluster::start(topology, &binary, root.as_ref())?;
         let cache = tempfile::Builder::new().prefix("varve-cache-").tempdir()?;
         Ok(Self { binary, cluster, root, cache })
     }
@@ -62,23 +87,23 @@ impl Varve {
 
     /// The root, as `--root` names it.
     pub fn root(&self) -> &Path {
-        self.root.path()
+        self.root.as_ref()
     }
 
     /// The content store's directory: an OCI image layout.
     pub fn layout(&self) -> PathBuf {
-        self.root.path().join("content")
+        self.root().join("content")
     }
 
     /// The command with `args`, ready to be run.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.arg("--root").arg(self.root.path()).args(self.cluster.arguments());
+        command.arg("--root").arg(self.root()).args(self.cluster.arguments());
         command.args(args).stdin(Stdio::null());
         for name in VARIABLES {
             command.env_remove(name);
         }
-        command.env("DOCKER_CONFIG", self.root.path().join("no-docker-config"));
+        command.env("DOCKER_CONFIG", self.root().join("no-docker-config"));
         command.env("XDG_CACHE_HOME", self.cache.path());
         command
     }

@@ -18,6 +18,7 @@ pub mod layer;
 pub mod many;
 pub mod odd;
 pub mod peers;
+pub mod power;
 pub mod registry;
 pub mod sheet;
 pub mod soak;
