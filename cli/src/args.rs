@@ -11,8 +11,8 @@ use varve_rpc::Address;
 use crate::progress::Style;
 
 use crate::commands::{
-    check, completion, container, content, daemon, df, gc, health, history, images, import,
-    inspect, leases, load, login, logout, mount, plan, prune, pull, push, rm, save, search,
+    check, completion, container, content, daemon, df, fsck, gc, health, history, images, import,
+    inspect, leases, load, login, logout, mount, plan, prune, pull, push, rm, save, scrub, search,
     snapshots, system, tag, unmount, version, why,
 };
 
@@ -136,6 +136,8 @@ pub enum Command {
     System(system::System),
     Why(why::Why),
     Check(check::Check),
+    Fsck(fsck::Fsck),
+    Scrub(scrub::Scrub),
     Gc(gc::Gc),
     Daemon(daemon::Daemon),
     Health(health::Health),

@@ -6,6 +6,7 @@ pub mod container;
 pub mod content;
 pub mod daemon;
 pub mod df;
+pub mod fsck;
 pub mod gc;
 pub mod health;
 pub mod history;
@@ -25,6 +26,7 @@ pub mod pull;
 pub mod push;
 pub mod rm;
 pub mod save;
+pub mod scrub;
 pub mod search;
 pub mod snapshots;
 pub mod system;
@@ -64,6 +66,8 @@ pub async fn run(session: &Session, command: Command) -> Result<()> {
         Command::Df(df) => df.run(session).await,
         Command::System(system) => system.run(session).await,
         Command::Check(check) => check.run(session).await,
+        Command::Fsck(fsck) => fsck.run(session).await,
+        Command::Scrub(scrub) => scrub.run(session).await,
         Command::Why(why) => why.run(session).await,
         // These run without one.
         Command::Login(_)

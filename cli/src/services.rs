@@ -16,6 +16,7 @@ use varve_core::Result;
 use varve_core::collect::Collector;
 use varve_core::containers::Containers;
 use varve_core::content::Content;
+use varve_core::fsck::Fsck;
 use varve_core::images::Images;
 use varve_core::labels::GC_REF_SNAPSHOT;
 use varve_core::leases::Leases;
@@ -34,6 +35,7 @@ pub struct Services {
     pub namespaces: Arc<dyn Namespaces>,
     pub containers: Arc<dyn Containers>,
     pub collector: Arc<dyn Collector>,
+    pub fsck: Arc<dyn Fsck>,
     pub resolver: Arc<dyn Resolver>,
     pub fetcher: Arc<dyn Fetcher>,
     pub snapshotters: Arc<dyn Snapshotters>,

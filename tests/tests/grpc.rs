@@ -87,12 +87,21 @@ fn every_service_answers_a_client_that_knows_only_reflection() {
     assert_eq!(counted.len(), 1);
     let drivers = client.call("varve.snapshots.v1.Unpacker/Drivers", &serde_json::json!({}));
     assert!(drivers[0]["default"].is_string(), "{drivers:?}");
+    let looked =
+        client.call("varve.content.v1.ContentStore/Fsck", &serde_json::json!({"repair": true}));
+    assert_eq!(looked.last().unwrap()["done"]["blobs"], "1", "{looked:?}");
+    let native = serde_json::json!({"snapshotter": "native"});
+    assert_eq!(client.call("varve.snapshots.v1.Unpacker/Examine", &native).len(), 1);
+    let absent = serde_json::json!({"snapshotter": "native", "diffId": digest, "blob": target});
+    let absent = client.run(&["-d", &absent.to_string(), COMPARE]).unwrap_err();
+    assert!(absent.contains("INVALID_ARGUMENT"), "an index is no layer: {absent}");
     let health = client.call("grpc.health.v1.Health/Check", &serde_json::json!({}));
     assert_eq!(health[0]["status"], "SERVING");
     let refused = client.run(&["-d", "{\"digest\": \"sha256:../x\"}", CONTENT_INFO]).unwrap_err();
     assert!(refused.contains("INVALID_ARGUMENT"), "{refused}");
 }
 
+const COMPARE: &str = "varve.snapshots.v1.Unpacker/Compare";
 const CONTENT_INFO: &str = "containerd.services.content.v1.Content/Info";
 
 const SERVICES: [&str; 15] = [

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use varve_content_store::ContentStore;
+use varve_content_store::{ContentStore, Scrub};
 use varve_core::collect::{Attendee, Collected, Collector};
 use varve_core::content::Content;
 use varve_core::remotes::{Fetcher, Resolver};
@@ -39,7 +39,7 @@ impl Embedded {
         let telling = Store { collector: Arc::new(collector), ..Store::from(store.clone()) };
         let bus = Bus::new();
         let to = Announcer::here(&bus);
-        let Store { content, images, leases, namespaces, containers, collector } =
+        let Store { content, images, leases, namespaces, containers, collector, fsck } =
             announce::store(telling, &to);
         let services = Services {
             resolver: resolver(content.clone(), registry.clone()),
@@ -50,10 +50,16 @@ impl Embedded {
             namespaces,
             containers,
             collector,
+            fsck,
             snapshotters: announce::snapshotters(snapshotters.clone(), &to),
             content_dir: Some(content_dir),
         };
         Ok(Self { services, bus, store, snapshotters })
+    }
+
+    /// Checks the digests of all blobs in the background, until it is dropped.
+    pub async fn scrub(&self, config: Scrub) {
+        self.store.scrub(config).await;
     }
 
     /// Has every snapshotter that has something take part in collections, as a daemon does at its

@@ -75,12 +75,14 @@ pub fn at_containerd(channel: Channel, registry: Client) -> Services {
         containers: services.containers.clone(),
         leases: leases.clone(),
     });
+    let collector = Arc::new(containerd::Collector {
+        channel: channel.clone(),
+        content: content.clone(),
+        images: images.clone(),
+    });
     Services {
-        collector: Arc::new(containerd::Collector {
-            channel: channel.clone(),
-            content: content.clone(),
-            images: images.clone(),
-        }),
+        collector: collector.clone(),
+        fsck: collector,
         snapshotters: Arc::new(containerd::Snapshotters { channel, content: content.clone() }),
         resolver: embedded::resolver(content.clone(), registry.clone()),
         fetcher: embedded::fetcher(content.clone(), registry),
@@ -107,6 +109,7 @@ fn over(channels: &Channels) -> Services {
         namespaces: Arc::new(namespaces::Client::new(store())),
         containers: Arc::new(containers::Client::new(store())),
         collector: Arc::new(collect::Client::new(store())),
+        fsck: Arc::new(collect::Client::new(store())),
         resolver: Arc::new(resolver::Client::new(channels.resolver.clone())),
         fetcher: Arc::new(fetcher::Client::new(channels.fetcher.clone())),
         snapshotters: Arc::new(unpack::Client::new(channels.snapshotter.clone())),

@@ -28,6 +28,7 @@ pub fn served(Embedded { services, bus, .. }: &Embedded, shutdown: &Shutdown) ->
         namespaces: services.namespaces.clone(),
         containers: services.containers.clone(),
         collector: services.collector.clone(),
+        fsck: services.fsck.clone(),
     };
     Served::default()
         .content_store(store, bus.clone(), shutdown)

@@ -19,6 +19,7 @@ use crate::store::{self, Store};
 
 mod blob;
 mod opened;
+pub mod sound;
 
 use blob::Blob;
 pub use opened::Opened;
@@ -82,7 +83,9 @@ impl Content for ContentStore {
             return Ok(blob);
         }
         let moment = opened.moment();
-        let blob = Arc::new(self.store.open_blob(scope.namespace.clone(), *digest).await?);
+        let (store, namespace, digest) =
+            (Arc::clone(&self.store), scope.namespace.clone(), *digest);
+        let blob = Arc::new(blocking(move || store.open_blob(&namespace, digest)).await?);
         opened.keep(moment, scope.namespace.clone(), &blob);
         Ok(blob)
     }
@@ -123,8 +126,8 @@ impl Content for ContentStore {
         }
     }
 
-    async fn follow(&self, _scope: &Scope, digest: &Digest) -> Result<Box<dyn content::Follower>> {
-        Ok(Box::new(Follower::new(Arc::clone(&self.store), *digest)))
+    async fn follow(&self, scope: &Scope, digest: &Digest) -> Result<Box<dyn content::Follower>> {
+        Ok(Box::new(Follower::new(Arc::clone(&self.store), scope.namespace.clone(), *digest)))
     }
 
     fn passing(&self) -> Option<PathBuf> {
@@ -150,17 +153,11 @@ impl ContentStore {
 }
 
 impl Store {
-    /// Opens what the namespace has a record of.
-    async fn open_blob(&self, namespace: Namespace, digest: Digest) -> Result<Blob> {
-        let layout = self.layout.clone();
-        self.records
-            .read(move |db| {
-                let record = store::record(db, &namespace, &digest)?;
-                let size = record.ok_or_else(|| missing(&digest))?.size;
-                let file = Arc::new(layout.open_blob(&digest, size)?);
-                Ok(Blob { file, size, digest })
-            })
-            .await
+    /// Opens what the namespace has a record of. Blocks.
+    fn open_blob(&self, namespace: &Namespace, digest: Digest) -> Result<Blob> {
+        let record = store::record(self.records.db(), namespace, &digest)?;
+        let record = record.ok_or_else(|| missing(&digest))?;
+        Blob::new(self.open_sound(&digest, &record)?, digest)
     }
 
     /// Removes an ingest; its last writer's thread has ended then.

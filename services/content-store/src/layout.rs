@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use varve_core::{Digest, Error, Result};
 
+use crate::records::values::Seal;
+
 const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// The paths of a store.
@@ -82,9 +84,7 @@ impl Layout {
 
     /// Opens a blob's file, whose record says `size`. DataLoss where it is not that.
     pub fn open_blob(&self, digest: &Digest, size: u64) -> Result<File> {
-        let lost = |why: String| {
-            Error::data_loss(format!("blob {digest}: {why}; pull the image again to restore it"))
-        };
+        let lost = |why: String| lost(digest, &why);
         let file = open_plain(&self.blob(digest)).map_err(|error| match error.kind() {
             ErrorKind::NotFound => lost("its file is missing".into()),
             _ => at(&self.blob(digest), error),
@@ -96,14 +96,16 @@ impl Layout {
         Ok(file)
     }
 
-    /// Turns a synced file into the blob `digest`: renamed, read-only, the directory synced.
-    pub fn place(&self, data: &Path, digest: &Digest) -> Result<()> {
+    /// Turns a synced file into the blob `digest`: renamed, read-only, the directory synced. Answers what
+    /// tells this file from one that is touched later.
+    pub fn place(&self, data: &Path, digest: &Digest) -> Result<Seal> {
         let path = self.blob(digest);
         fs::rename(data, &path).map_err(|error| at(data, error))?;
         // After the rename: an ingest must stay one that its owner can open for writing.
         let read_only = Permissions::from_mode(0o444);
         fs::set_permissions(&path, read_only).map_err(|error| at(&path, error))?;
-        sync_dir(&self.blobs())
+        sync_dir(&self.blobs())?;
+        fs::symlink_metadata(&path).map(|facts| Seal::of(&facts)).map_err(|error| at(&path, error))
     }
 
     /// Undoes [`Layout::place`], for a blob that nobody has a record of.
@@ -126,6 +128,11 @@ impl Layout {
         let names = list(&self.blobs())?;
         Ok(names.iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
     }
+}
+
+/// What whoever reads a damaged blob is told.
+pub fn lost(digest: &Digest, why: &str) -> Error {
+    Error::data_loss(format!("blob {digest}: {why}; `varve fsck --repair` fetches it again"))
 }
 
 /// The names in a directory that are UTF-8; ours all are.

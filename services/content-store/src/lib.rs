@@ -9,6 +9,7 @@ mod collect;
 mod config;
 mod containers;
 mod content;
+mod fsck;
 mod images;
 mod index;
 mod ingest;
@@ -17,6 +18,7 @@ mod leases;
 mod namespaces;
 mod rebuild;
 mod records;
+mod scrub;
 mod store;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use varve_core::Result;
 
 pub use config::Config;
 use records::blocking;
+pub use scrub::Scrub;
 use store::Store;
 
 /// An open store: Content, Images, Leases, Namespaces, Containers and Collector in one.

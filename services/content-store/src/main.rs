@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Deserialize;
+use varve_content_store::Scrub;
 use varve_core::Result;
 use varve_rpc::events::{Announcer, Bus};
 use varve_rpc::{Address, Served, Shutdown, announce, process, proxied, serve};
@@ -16,6 +17,8 @@ struct Config {
     root: PathBuf,
     #[serde(default)]
     proxy: proxied::Config,
+    #[serde(default)]
+    scrub: Scrub,
 }
 
 fn main() -> ExitCode {
@@ -33,7 +36,11 @@ async fn run(config: Config) -> Result<()> {
     let telling = announce::store(store.clone(), &Announcer::here(&bus));
     let proxied = proxy.serve(Some(telling.content.clone()), None, shutdown.clone());
     let served = Served::default().content_store(telling, bus, &shutdown);
-    let ended = tokio::try_join!(serve(listener, served, shutdown), proxied);
+    let serving = async { tokio::try_join!(serve(listener, served, shutdown), proxied) };
+    let ended = tokio::select! {
+        ended = serving => ended,
+        () = store.scrub(config.scrub) => unreachable!("it ends with what it stands beside"),
+    };
     process::stopping();
     ended.map(drop).and(store.close().await)
 }

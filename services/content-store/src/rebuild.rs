@@ -8,6 +8,7 @@
 //! Then nothing is collected for a day, in which a person can look.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use varve_core::images::{Image, Record};
@@ -19,15 +20,16 @@ use crate::collect::recount;
 use crate::index::{self, Entries, File, Head};
 use crate::ingest::channel::rehash;
 use crate::ingest::commit::insert;
+use crate::records::values::Seal;
 use crate::records::{Change, Noun, Sort, View, noun, values};
 use crate::store::Store;
 
 const QUIET: &[u8] = b"quiet/until";
 
 /// A blob without a record, and what it says of itself.
-struct Found {
+pub struct Found {
     digest: Digest,
-    size: u64,
+    seal: Seal,
     labels: Labels,
 }
 
@@ -50,6 +52,7 @@ impl Store {
             return Ok(());
         }
         tracing::warn!(dir = %self.config.dir.display(), ?recovery, "rebuilding the metadata");
+        *self.rebuilt.lock().unwrap_or_else(PoisonError::into_inner) = Some(told(recovery));
         let shown = shown();
         let derived = shown.as_ref().map(|file| file.derived().clone()).unwrap_or_default();
         let found = self.unrecorded(&derived)?;
@@ -65,7 +68,8 @@ impl Store {
             for (namespace, digest) in &lost {
                 crate::content::remove(change, namespace, digest)?;
             }
-            found.iter().try_for_each(|blob| adopt(change, blob))?;
+            let namespace = Namespace::default();
+            found.iter().try_for_each(|blob| adopt(change, &namespace, blob))?;
             repair_edges(change)?;
             let newer = index::overtake(change, generation)?;
             let mut images = shown.into_iter().filter_map(shown_image);
@@ -101,7 +105,8 @@ impl Store {
         Ok(found)
     }
 
-    fn examine(&self, digest: Digest) -> Result<Option<Found>> {
+    /// What a file without a record is; `None` where its bytes are not those of its name. Blocks.
+    pub fn examine(&self, digest: Digest) -> Result<Option<Found>> {
         let Some(size) = self.layout.blob_size(&digest) else { return Ok(None) };
         let mut file = self.layout.open_blob(&digest, size)?;
         let path = self.layout.blob(&digest);
@@ -110,9 +115,10 @@ impl Store {
             tracing::warn!(%digest, "a blob's file is damaged, and is not a blob");
             return Ok(None);
         }
+        let facts = file.metadata().map_err(|error| crate::layout::at(&path, error))?;
         let labels =
             if size <= MAX_DOCUMENT { self.implied_labels(&digest) } else { Labels::new() };
-        Ok(Some(Found { digest, size, labels }))
+        Ok(Some(Found { digest, seal: Seal::of(&facts), labels }))
     }
 
     /// The edges of a blob that is an index or a manifest, as a pull labels them.
@@ -122,6 +128,20 @@ impl Store {
             Some(document) => edge_labels(&document),
             None => Labels::new(),
         }
+    }
+}
+
+/// What was lost, for people.
+fn told(recovery: &Recovery) -> String {
+    match recovery {
+        Recovery::Behind { commits } => {
+            format!("the last {commits} changes of the records were lost")
+        }
+        Recovery::Restored { from_export: true, records } => {
+            format!("the records were damaged: {records} came back from their export")
+        }
+        Recovery::Created | Recovery::Restored { .. } => "the records were lost".into(),
+        _ => "the records were older than index.json".into(),
     }
 }
 
@@ -170,12 +190,13 @@ fn shown_image(mut entry: Descriptor) -> Option<Image> {
     Some(Image::new(name, target))
 }
 
-fn adopt(change: &mut Change<'_>, blob: &Found) -> Result<()> {
-    let noun = Noun::content(&Namespace::default(), &blob.digest);
+/// Records a blob in a namespace that has no record of it.
+pub fn adopt(change: &mut Change<'_>, namespace: &Namespace, blob: &Found) -> Result<()> {
+    let noun = Noun::content(namespace, &blob.digest);
     if change.has(&noun.key())? {
         return Ok(());
     }
-    insert(change, &noun, &blob.digest, blob.size, blob.labels.clone())
+    insert(change, &noun, &blob.digest, blob.seal, blob.labels.clone())
 }
 
 /// Restores an image that has no record, or, where `index.json` is `newer` than the records, an
@@ -193,7 +214,7 @@ fn restore(change: &mut Change<'_>, image: &Image, newer: bool) -> Result<()> {
 }
 
 /// Makes the stored edges be what the records imply.
-fn repair_edges(change: &mut Change<'_>) -> Result<()> {
+pub fn repair_edges(change: &mut Change<'_>) -> Result<()> {
     let mut implied = BTreeSet::new();
     for sort in Sort::ALL {
         for (noun, stored) in noun::list_all(change, sort)? {

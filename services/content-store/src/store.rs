@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{RwLock, Semaphore};
 use varve_core::collect::Attendee;
 use varve_core::leases::Resource;
-use varve_core::{Digest, Error, Namespace, Result, Scope};
+use varve_core::{Digest, Error, Kind, Namespace, Result, Scope};
 use varve_meta::{Db, Options};
 
 use crate::collect::removal::Removal;
@@ -35,6 +35,8 @@ pub struct Store {
     pub removal: Arc<Removal>,
     /// Whoever has the directory now may be another process.
     pub closed: AtomicBool,
+    /// What the open had to make anew, until somebody is told.
+    pub rebuilt: Mutex<Option<String>>,
     /// One collection at a time.
     pub collecting: tokio::sync::Mutex<()>,
 }
@@ -56,6 +58,7 @@ impl Store {
             attendees: Mutex::default(),
             removal: Arc::default(),
             closed: AtomicBool::new(false),
+            rebuilt: Mutex::default(),
             collecting: tokio::sync::Mutex::default(),
             layout,
             config,
@@ -88,13 +91,14 @@ impl Store {
 
     /// Whether the namespace has the blob: its record, and its file with the record's size. Where
     /// so, it is added to the request's lease.
-    pub async fn hold_present(&self, scope: &Scope, digest: &Digest) -> Result<bool> {
+    pub async fn hold_present(self: &Arc<Self>, scope: &Scope, digest: &Digest) -> Result<bool> {
         let (scope, digest) = (scope.clone(), *digest);
-        let file = self.file_size(digest).await?;
+        if !self.is_sound(digest).await? {
+            return Ok(false);
+        }
         self.records
             .write(move |change| {
-                let record = record(change, &scope.namespace, &digest)?;
-                let present = record.is_some_and(|record| Some(record.size) == file);
+                let present = record(change, &scope.namespace, &digest)?.is_some();
                 if present {
                     hold(change, &scope, &Resource::content(&digest))?;
                 }
@@ -103,10 +107,33 @@ impl Store {
             .await
     }
 
-    /// The size of a blob's file, if there is one.
-    pub async fn file_size(&self, digest: Digest) -> Result<Option<u64>> {
-        let layout = self.layout.clone();
-        blocking(move || Ok(layout.blob_size(&digest))).await
+    /// Whether any namespace has the blob and its file is what its record says.
+    pub async fn is_sound(self: &Arc<Self>, digest: Digest) -> Result<bool> {
+        let store = Arc::clone(self);
+        blocking(move || {
+            let Some(record) = record_of_any(store.records.db(), &digest)? else {
+                return Ok(false);
+            };
+            match store.open_sound(&digest, &record) {
+                Err(error) if error.kind() == Kind::DataLoss => Ok(false),
+                opened => opened.map(|_| true),
+            }
+        })
+        .await
+    }
+
+    /// The record of a blob in this namespace, else in any.
+    pub async fn held(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+    ) -> Result<Option<values::Content>> {
+        let (namespace, digest) = (namespace.clone(), *digest);
+        let own = self.records.read(move |db| record(db, &namespace, &digest)).await?;
+        match own {
+            None => self.held_by_any(&digest).await,
+            own => Ok(own),
+        }
     }
 
     /// The record of a blob in any namespace.

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use varve_core::changes::{Changes, Listing};
 use varve_core::collect::Collector;
 use varve_core::diff::{Diff, NewLayer};
+use varve_core::fsck::{Compared, Finding, Trees};
 use varve_core::snapshots::{Info, NewSnapshot, Snapshots, Usage};
 use varve_core::unpack::{Layer, Progress, Unpacked, Unpacker};
 use varve_core::{Descriptor, Labels, Mask, Mount, Result, Scope};
@@ -125,5 +126,22 @@ impl Diff for Announced {
 impl Changes for Announced {
     async fn changes(&self, scope: &Scope, key: &str) -> Result<Box<dyn Listing>> {
         self.0.service.changes.changes(scope, key).await
+    }
+}
+
+#[async_trait]
+impl Trees for Announced {
+    async fn examine(&self, repair: bool) -> Result<Vec<Finding>> {
+        self.0.service.trees.examine(repair).await
+    }
+
+    async fn compare(
+        &self,
+        scope: &Scope,
+        layer: Layer,
+        repair: bool,
+        progress: Progress,
+    ) -> Result<Compared> {
+        self.0.service.trees.compare(scope, layer, repair, progress).await
     }
 }

@@ -101,7 +101,8 @@ impl<D: Driver> Inner<D> {
         let parents = self.parents(&new.namespace, new.parent.as_deref())?;
         let staged = self.places.stage()?;
         self.driver.create(staged.path(), new.kind, &parents)?;
-        let dir = staged.settle()?;
+        let settled = staged.settle()?;
+        let dir = settled.id();
         let (kind, boot) = (new.kind, self.boot.clone());
         let generations = Arc::clone(&self.generations);
         let recorded = self.db.write_blocking(move |tx| {

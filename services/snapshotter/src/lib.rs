@@ -14,6 +14,7 @@ mod contract;
 mod diff;
 mod differ;
 pub mod drivers;
+mod fsck;
 mod generation;
 mod graph;
 pub mod mounting;

@@ -113,6 +113,11 @@ impl Places {
         Ok(to)
     }
 
+    /// What this process is making at the moment.
+    pub fn owned_now(&self) -> BTreeSet<DirId> {
+        self.owned().clone()
+    }
+
     fn throw(&self, path: &Path, id: DirId) {
         self.trash.throw(path, &id.to_string());
     }
@@ -153,13 +158,24 @@ impl Staged {
         &self.path
     }
 
-    /// Moves it to `snapshots/`; a record must follow at once, or [`Places::discard`].
-    pub fn settle(mut self) -> Result<DirId> {
+    /// Moves it to `snapshots/`; a record must follow at once, or [`Places::discard`]. Until what is
+    /// answered is dropped, that it has none is no fault.
+    pub fn settle(mut self) -> Result<Settled> {
         let to = self.places.snapshot(self.id);
         fs::rename(&self.path, &to)
             .map_err(|error| Error::io(format!("moving to {}", to.display()), error))?;
         self.settled = true;
-        Ok(self.id)
+        Ok(Settled(self))
+    }
+}
+
+/// In place, and not recorded yet.
+#[derive(Debug)]
+pub(crate) struct Settled(Staged);
+
+impl Settled {
+    pub fn id(&self) -> DirId {
+        self.0.id
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use varve_core::fsck::{Fault, Finding};
 use varve_core::labels::MOUNT_BOOT;
 use varve_core::snapshots::Kind;
 use varve_core::{Error, Namespace, Result};
@@ -11,16 +12,20 @@ use crate::graph::{Change, DirId, Look, Seen};
 use crate::places::Places;
 
 /// Makes records and directories agree. With `lost` the database was rebuilt from less than it had,
-/// and a directory without a record may be somebody's work.
-pub(crate) fn recover(db: &Db, places: &Places, boot: &str, lost: bool) -> Result<()> {
+/// and a directory without a record may be somebody's work. Answers what was dropped.
+pub(crate) fn recover(db: &Db, places: &Places, boot: &str, lost: bool) -> Result<Vec<Finding>> {
     let there: HashSet<DirId> = places.snapshots()?.into_iter().collect();
     let doomed = doomed(db, &there, boot)?;
     let mut kept = HashSet::new();
+    let mut findings = Vec::new();
     for (seen, why) in &doomed {
-        if *why != Why::Unmounted && !can_be_made_again(db, seen)? {
+        let again = can_be_made_again(db, seen)?;
+        if *why != Why::Unmounted && !again {
             kept.insert(seen.snapshot.dir);
         }
+        findings.extend(told(seen, *why, again));
     }
+    let dropped: HashSet<DirId> = doomed.iter().map(|(seen, _)| seen.snapshot.dir).collect();
     drop_all(db, &doomed)?;
     places.sweep_staged()?;
     let known: HashSet<DirId> = db.dirs()?.into_iter().map(|(id, _)| id).collect();
@@ -28,11 +33,54 @@ pub(crate) fn recover(db: &Db, places: &Places, boot: &str, lost: bool) -> Resul
         if lost || kept.contains(orphan) {
             let path = places.put_aside(*orphan)?;
             tracing::warn!(path = %path.display(), "a snapshot was lost; what it had is kept there");
+            findings.push(orphaned(places, *orphan, format!("kept in {}", path.display())));
         } else {
             places.discard(*orphan);
+            if !dropped.contains(orphan) {
+                findings.push(orphaned(places, *orphan, "removed at the open".into()));
+            }
         }
     }
-    Ok(())
+    Ok(findings)
+}
+
+/// What is told of a snapshot that cannot stay. A layer that only stood on another is made again with it,
+/// and no mount is missed after a boot.
+fn told(seen: &Seen, why: Why, again: bool) -> Option<Finding> {
+    let (fault, what) = match why {
+        Why::Torn => (Fault::Unsynced, "it was not on the disk yet when the machine went down"),
+        Why::Missing => (Fault::NoTree, "its tree is missing"),
+        Why::Orphaned if !again => (Fault::NoTree, "what it stood on is lost"),
+        Why::Orphaned | Why::Unmounted => return None,
+    };
+    Some(Finding {
+        fault,
+        namespace: Some(seen.namespace.clone()),
+        noun: seen.key.clone(),
+        what: what.into(),
+        done: Some("dropped at the open".into()),
+    })
+}
+
+/// The records were lost, and came back as far as they were exported.
+pub(crate) fn rebuilt() -> Finding {
+    Finding {
+        fault: Fault::Rebuilt,
+        namespace: None,
+        noun: "records".into(),
+        what: "the records were lost or damaged".into(),
+        done: Some("made anew from their export at the open".into()),
+    }
+}
+
+fn orphaned(places: &Places, id: DirId, done: String) -> Finding {
+    Finding {
+        fault: Fault::Orphan,
+        namespace: None,
+        noun: places.snapshot(id).display().to_string(),
+        what: "no record tells of this tree".into(),
+        done: Some(done),
+    }
 }
 
 /// Why a snapshot cannot stay.

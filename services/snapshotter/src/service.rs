@@ -1,13 +1,14 @@
 //! A snapshotter: a driver, its records, its directories, and what runs beside them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use varve_core::changes::Changes;
 use varve_core::collect::Attendee;
 use varve_core::diff::Diff;
+use varve_core::fsck::{Finding, Trees};
 use varve_core::leases::Resource;
 use varve_core::snapshots::Snapshots;
 use varve_core::unpack::Unpacker;
@@ -33,6 +34,7 @@ pub struct Service {
     pub unpacker: Arc<dyn Unpacker>,
     pub diff: Arc<dyn Diff>,
     pub changes: Arc<dyn Changes>,
+    pub trees: Arc<dyn Trees>,
     pub attendee: Arc<dyn Attendee>,
     life: Arc<dyn Life>,
 }
@@ -59,6 +61,7 @@ impl<D: Driver> From<Snapshotter<D>> for Service {
             unpacker: one.clone(),
             diff: one.clone(),
             changes: one.clone(),
+            trees: one.clone(),
             attendee: one.clone(),
             life: one,
         }
@@ -88,6 +91,8 @@ pub(crate) struct Inner<D> {
     /// Who lists changes can take their time: they keep nobody from unpacking.
     pub comparisons: Arc<Semaphore>,
     pub syncer: Syncer,
+    /// What the open dropped, until somebody asks.
+    pub settled: Mutex<Vec<Finding>>,
 }
 
 impl<D: Driver> Clone for Snapshotter<D> {
@@ -117,8 +122,9 @@ impl<D: Driver> Snapshotter<D> {
         let boot = config.boot_id.clone().map_or_else(varve_core::boot_id, Ok)?;
         let above = db.dirs()?.into_iter().map(|(id, _)| id.0).max().unwrap_or(0);
         let places = Arc::new(Places::open(&config.root, above)?);
-        recover::recover(&db, &places, &boot, recovery.must_rebuild())?;
+        let mut settled = recover::recover(&db, &places, &boot, recovery.must_rebuild())?;
         if recovery.must_rebuild() {
+            settled.insert(0, recover::rebuilt());
             db.rebuilt()?;
         }
         let syncer = Syncer::start(db.clone(), Arc::clone(&places), config.sync_after)?;
@@ -138,6 +144,7 @@ impl<D: Driver> Snapshotter<D> {
             extractions,
             comparisons,
             syncer,
+            settled: Mutex::new(settled),
             config,
         })))
     }

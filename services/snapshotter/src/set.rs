@@ -118,7 +118,8 @@ impl Snapshotters for Set {
             snapshots: service.clone(),
             unpacker: service.clone(),
             diff: service.clone(),
-            changes: service,
+            changes: service.clone(),
+            trees: service,
         })
     }
 

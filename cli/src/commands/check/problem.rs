@@ -20,8 +20,7 @@ impl Problem {
         Self {
             image: None,
             what: format!("references: {difference}"),
-            advice: "do not run `varve gc` before this is repaired: stop what works in this root and move \
-                     content/meta away, and the records are made anew from the blobs"
+            advice: "do not run `varve gc` before `varve fsck --repair`, which counts them anew"
                 .into(),
         }
     }

@@ -29,7 +29,7 @@ use crate::store::Store;
 mod attend;
 pub mod barrier;
 mod below;
-mod graph;
+pub mod graph;
 pub mod recount;
 pub mod removal;
 mod sweep;

@@ -37,6 +37,7 @@ fn holder(noun: &Noun) -> Option<Vec<u8>> {
     noun.name.parse::<Digest>().ok().map(|digest| edges::holder_key(&digest, &noun.namespace))
 }
 
-fn show(key: &[u8]) -> String {
+/// A key, for people.
+pub fn show(key: &[u8]) -> String {
     String::from_utf8_lossy(key).replace('\0', " ")
 }

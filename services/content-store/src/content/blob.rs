@@ -12,12 +12,15 @@ use varve_core::content::Reader;
 use varve_core::{Digest, Error, Kind, Result};
 
 use crate::records::blocking;
+use crate::records::values::Seal;
 
 /// An open blob.
 pub struct Blob {
     pub file: Arc<File>,
     pub size: u64,
     pub digest: Digest,
+    /// As it was opened.
+    seal: Seal,
 }
 
 /// Most bytes of one answer; the caller asks again for more.
@@ -27,10 +30,18 @@ const CHUNK: u64 = 1 << 20;
 const AT_ONCE: usize = 256 << 10;
 
 impl Blob {
-    /// Whether the file still has its name and its size.
+    /// What was just found sound.
+    pub fn new(file: File, digest: Digest) -> Result<Self> {
+        let facts = file.metadata();
+        let facts = facts.map_err(|error| Error::io(format!("blob {digest}"), error))?;
+        let seal = Seal::of(&facts);
+        Ok(Self { file: Arc::new(file), size: seal.size, digest, seal })
+    }
+
+    /// Whether the file still has its name, and was not touched since.
     pub fn is_whole(&self) -> bool {
         let facts = self.file.metadata();
-        facts.is_ok_and(|facts| facts.nlink() > 0 && facts.len() == self.size)
+        facts.is_ok_and(|facts| facts.nlink() > 0 && self.seal.holds(&Seal::of(&facts)))
     }
 }
 

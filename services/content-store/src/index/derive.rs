@@ -65,5 +65,5 @@ fn write(layout: &Layout, digest: &Digest, bytes: &[u8]) -> Result<()> {
         file.sync_data()
     });
     written.map_err(|error| at(&beside, error))?;
-    layout.place(&beside, digest)
+    layout.place(&beside, digest).map(drop)
 }

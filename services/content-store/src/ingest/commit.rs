@@ -5,7 +5,9 @@ use varve_core::{Digest, Error, Labels, Result};
 
 use super::writer::Writer;
 use super::{End, Ingest};
+use crate::content::sound;
 use crate::index::{self, Entries};
+use crate::records::values::Seal;
 use crate::records::{Change, Noun, Sort, Stored, blocking, edges, values};
 use crate::store::{self, hold};
 
@@ -37,19 +39,20 @@ impl Checked {
 /// Makes synced bytes the blob `digest` of the writer's namespace.
 pub async fn place(writer: &Writer, digest: Digest, size: u64, labels: Labels) -> Result<Digest> {
     let store = &writer.store;
+    // Looked at before anything is placed: a damaged blob is marked by whoever is alone.
+    let sound = store.is_sound(digest).await?;
     let placing = store.placing.read().await;
     store.check_open()?;
-    let (layout, data) = (store.layout.clone(), writer.ingest.data());
     // Over a file of that name too: these bytes have just been hashed, those may be damaged.
-    let sound = store.file_size(digest).await? == Some(size);
+    let (layout, data) = (store.layout.clone(), writer.ingest.data());
     // The ref is not free before the rename is over, even if the commit is given up meanwhile.
     let held = writer.held.clone();
-    blocking(move || {
+    let seal = blocking(move || {
         let _held = held;
         layout.place(&data, &digest)
     })
     .await?;
-    let recorded = record(writer, digest, size, labels, sound).await;
+    let recorded = record(writer, digest, Seal { size, ..seal }, labels, sound).await;
     drop(placing);
     if recorded.is_err() {
         take_back(writer, digest).await;
@@ -86,7 +89,7 @@ pub async fn link(writer: &Writer, digest: Digest, labels: Labels) -> Result<Dig
             return Err(Error::aborted(message));
         };
         release(change, &scope, &reference)?;
-        add(change, &scope, &digest, there.size, labels)
+        add(change, &scope, &digest, there.seal(), labels)
     });
     end(writer, digest, linked.await).await
 }
@@ -94,16 +97,23 @@ pub async fn link(writer: &Writer, digest: Digest, labels: Labels) -> Result<Dig
 async fn record(
     writer: &Writer,
     digest: Digest,
-    size: u64,
+    seal: Seal,
     labels: Labels,
     sound: bool,
 ) -> Result<Added> {
     let (scope, reference) = (writer.scope.clone(), writer.ingest.reference.clone());
     let write = writer.store.records.write(move |change| {
         release(change, &scope, &reference)?;
-        let added = add(change, &scope, &digest, size, labels)?;
-        // A record whose file was lost or damaged is no blob that was there.
-        Ok(Added { new: added.new || !sound, ..added })
+        let added = add(change, &scope, &digest, seal, labels)?;
+        // The file is another one, whichever namespaces know of it.
+        sound::reseal(change, &digest, seal)?;
+        if sound || added.new {
+            return Ok(added);
+        }
+        // A record whose file was lost or damaged is no blob that was there; and what it shows may have
+        // been left out.
+        let generation = index::bump(change, &scope.namespace, Entries::All)?;
+        Ok(Added { new: true, generation })
     });
     write.await
 }
@@ -121,7 +131,7 @@ fn add(
     change: &mut Change<'_>,
     scope: &varve_core::Scope,
     digest: &Digest,
-    size: u64,
+    seal: Seal,
     labels: Labels,
 ) -> Result<Added> {
     hold(change, scope, &Resource::content(digest))?;
@@ -130,7 +140,7 @@ fn add(
     if change.has(&noun.key())? {
         return Ok(Added { new: false, generation: None });
     }
-    insert(change, &noun, digest, size, labels)?;
+    insert(change, &noun, digest, seal, labels)?;
     let awaited = change.any(&edges::image_prefix(&scope.namespace, digest))?;
     let generation =
         awaited.then(|| index::bump(change, &scope.namespace, Entries::All)).transpose()?;
@@ -142,11 +152,10 @@ pub fn insert(
     change: &mut Change<'_>,
     noun: &Noun,
     digest: &Digest,
-    size: u64,
+    seal: Seal,
     labels: Labels,
 ) -> Result<()> {
-    let now = varve_core::time::now();
-    let value = values::encode(&values::Content { size, created: now, updated: now })?;
+    let value = values::encode(&values::Content::new(seal))?;
     noun.save(change, &Stored { value, labels, ..Stored::default() })?;
     change.put(&edges::holder_key(digest, &noun.namespace), Vec::new())
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use varve_core::content::{self, Extent};
-use varve_core::{Digest, Error, Kind, Result};
+use varve_core::{Digest, Error, Kind, Namespace, Result};
 
 use super::opened::Opened;
 use super::{End, Ingest, Progress};
@@ -24,6 +24,8 @@ const FIRST: u64 = 4 << 10;
 /// Follows one digest.
 pub struct Follower {
     store: Arc<Store>,
+    /// Whoever has it, it is the same; this one's record is looked for first.
+    namespace: Namespace,
     digest: Digest,
     /// Bytes that were answered.
     offset: u64,
@@ -55,18 +57,20 @@ enum Step {
 }
 
 impl Follower {
-    pub fn new(store: Arc<Store>, digest: Digest) -> Self {
+    pub fn new(store: Arc<Store>, namespace: Namespace, digest: Digest) -> Self {
         let arrivals = store.ingests.arrivals();
-        Self { store, digest, offset: 0, source: Source::Nowhere, arrivals }
+        Self { store, namespace, digest, offset: 0, source: Source::Nowhere, arrivals }
     }
 
     /// Finds the bytes; `false` where nobody has them yet.
     async fn find(&mut self) -> Result<bool> {
         self.arrivals.borrow_and_update();
-        if let Some(record) = self.store.held_by_any(&self.digest).await? {
-            let (layout, digest, size) = (self.store.layout.clone(), self.digest, record.size);
-            let open =
-                move || Ok(Opened::new(layout.open_blob(&digest, size)?, layout.blob(&digest)));
+        if let Some(record) = self.store.held(&self.namespace, &self.digest).await? {
+            let (store, digest, size) = (Arc::clone(&self.store), self.digest, record.size);
+            let open = move || {
+                let file = store.open_sound(&digest, &record)?;
+                Ok(Opened::new(file, store.layout.blob(&digest)))
+            };
             match blocking(open).await {
                 Ok(file) => {
                     self.source = Source::Blob { file: Arc::new(file), size };
@@ -121,7 +125,7 @@ impl Follower {
     /// Nobody writes the ingest that was read so far. Where the blob came by another way, its rest
     /// never will.
     async fn elsewhere(&mut self) -> Result<Step> {
-        let came = self.store.held_by_any(&self.digest).await?.is_some();
+        let came = self.store.held(&self.namespace, &self.digest).await?.is_some();
         match &self.source {
             // It ended meanwhile, maybe as that very blob.
             Source::Ingest { seen, .. } if seen.has_changed().unwrap_or(true) => Ok(Step::Again),

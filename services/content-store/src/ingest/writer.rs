@@ -67,8 +67,8 @@ impl Writer {
             return Ok(None);
         }
         let Some(record) = self.store.held_by_any(&digest).await? else { return Ok(None) };
-        let whole = self.store.file_size(digest).await? == Some(record.size);
-        Ok(whole.then_some((digest, record.size)))
+        let sound = self.store.is_sound(digest).await?;
+        Ok(sound.then_some((digest, record.size)))
     }
 
     /// The channel; a linked blob is copied first, because it is about to be changed.

@@ -193,6 +193,21 @@ fn blob(rest: &[u8]) -> Option<Digest> {
     std::str::from_utf8(owner).ok()?.parse().ok()
 }
 
+/// The blob that a stored edge or holder key is there for.
+pub fn owner(key: &[u8]) -> Option<Digest> {
+    if key.starts_with(HOLDERS) {
+        return held(key);
+    }
+    // Of an edge: edge, namespace, target; and, parted by zeros, whose it is.
+    let mut parts = key.strip_prefix(b"edge/")?.splitn(3, |byte| *byte == b'/');
+    let (_, target, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let skipped = if target == b"snapshots" { 2 } else { 0 };
+    let mut rest = rest.split(|byte| *byte == 0).skip(skipped);
+    let content = rest.next()? == Sort::Content.as_str().as_bytes();
+    let owner = rest.next().filter(|_| content)?;
+    std::str::from_utf8(owner).ok()?.parse().ok()
+}
+
 /// Stores the edges to snapshots of a store from before they were.
 pub fn complete(change: &mut Change<'_>) -> Result<()> {
     if change.has(COMPLETE)? {

@@ -1,5 +1,8 @@
 //! What the records hold, as JSON with a format version, so that an export can be read by people.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use varve_core::{Descriptor, Error, Result, Timestamp};
@@ -16,6 +19,42 @@ pub struct Content {
     pub created: Timestamp,
     #[serde(with = "stamp")]
     pub updated: Timestamp,
+    /// When its file was last written, as the file system has it, in nanoseconds; none in records from
+    /// before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<i64>,
+}
+
+/// What tells a blob's file from one that was touched since its bytes were hashed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seal {
+    pub size: u64,
+    pub mtime: Option<i64>,
+}
+
+impl Content {
+    /// A blob that is recorded now.
+    pub fn new(seal: Seal) -> Self {
+        let now = varve_core::time::now();
+        Self { size: seal.size, created: now, updated: now, mtime: seal.mtime }
+    }
+
+    pub fn seal(&self) -> Seal {
+        Seal { size: self.size, mtime: self.mtime }
+    }
+}
+
+impl Seal {
+    pub fn of(facts: &Metadata) -> Self {
+        let mtime = facts.mtime().checked_mul(1_000_000_000);
+        let mtime = mtime.and_then(|nanos| nanos.checked_add(facts.mtime_nsec()));
+        Self { size: facts.len(), mtime }
+    }
+
+    /// Whether a file that is now like this is still what this was made of.
+    pub fn holds(&self, now: &Self) -> bool {
+        self.size == now.size && self.mtime.is_none_or(|mtime| now.mtime == Some(mtime))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

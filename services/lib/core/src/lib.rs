@@ -14,6 +14,7 @@ pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod filter;
+pub mod fsck;
 pub mod images;
 pub mod labels;
 pub mod leases;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::changes::Changes;
 use crate::diff::Diff;
 use crate::error::Result;
+use crate::fsck::Trees;
 use crate::snapshots::Snapshots;
 use crate::unpack::Unpacker;
 
@@ -34,6 +35,7 @@ pub struct Snapshotter {
     pub unpacker: Arc<dyn Unpacker>,
     pub diff: Arc<dyn Diff>,
     pub changes: Arc<dyn Changes>,
+    pub trees: Arc<dyn Trees>,
 }
 
 /// What a root has of snapshotters.

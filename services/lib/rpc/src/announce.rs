@@ -37,7 +37,7 @@ impl<T: ?Sized> Announcing<T> {
 
 /// A store whose changes are told.
 pub fn store(store: impl Into<Store>, to: &Announcer) -> Store {
-    let Store { content, images, leases, namespaces, containers, collector } = store.into();
+    let Store { content, images, leases, namespaces, containers, collector, fsck } = store.into();
     Store {
         content: Announcing::new(content, to),
         images: Announcing::new(images, to),
@@ -45,6 +45,7 @@ pub fn store(store: impl Into<Store>, to: &Announcer) -> Store {
         namespaces: Announcing::new(namespaces, to),
         containers: Announcing::new(containers, to),
         collector: Announcing::new(collector, to),
+        fsck,
     }
 }
 

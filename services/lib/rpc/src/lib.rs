@@ -16,6 +16,7 @@ pub mod convert;
 pub mod diff;
 pub mod events;
 pub mod fetcher;
+mod fsck;
 pub mod guests;
 pub mod images;
 pub mod introspection;

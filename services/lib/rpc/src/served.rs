@@ -6,6 +6,7 @@ use tonic::service::Routes;
 use varve_core::collect::Collector;
 use varve_core::containers::Containers;
 use varve_core::content::Content;
+use varve_core::fsck::Fsck;
 use varve_core::images::Images;
 use varve_core::leases::Leases;
 use varve_core::namespaces::Namespaces;
@@ -42,11 +43,12 @@ pub struct Store {
     pub namespaces: Arc<dyn Namespaces>,
     pub containers: Arc<dyn Containers>,
     pub collector: Arc<dyn Collector>,
+    pub fsck: Arc<dyn Fsck>,
 }
 
 impl<S> From<Arc<S>> for Store
 where
-    S: Content + Images + Leases + Namespaces + Containers + Collector + 'static,
+    S: Content + Images + Leases + Namespaces + Containers + Collector + Fsck + 'static,
 {
     fn from(store: Arc<S>) -> Self {
         Self {
@@ -55,7 +57,8 @@ where
             leases: store.clone(),
             namespaces: store.clone(),
             containers: store.clone(),
-            collector: store,
+            collector: store.clone(),
+            fsck: store,
         }
     }
 }
@@ -64,7 +67,8 @@ impl Served {
     /// A content store, and the bus that events are told on. Who attends or listens is let go when
     /// `shutdown` begins.
     pub fn content_store(mut self, store: impl Into<Store>, bus: Bus, shutdown: &Shutdown) -> Self {
-        let Store { content, images, leases, namespaces, containers, collector } = store.into();
+        let Store { content, images, leases, namespaces, containers, collector, fsck } =
+            store.into();
         self.routes = self
             .routes
             .add_service(content::server(content.clone()))
@@ -72,7 +76,14 @@ impl Served {
             .add_service(leases::server(leases.clone(), collector.clone()))
             .add_service(namespaces::server(namespaces))
             .add_service(containers::server(containers))
-            .add_service(collect::server(content, images, leases, collector, shutdown.clone()))
+            .add_service(collect::server(
+                content,
+                images,
+                leases,
+                collector,
+                fsck,
+                shutdown.clone(),
+            ))
             .add_service(events::server(bus, shutdown.clone()));
         self.names.extend([content::NAME, images::NAME, leases::NAME, namespaces::NAME]);
         self.names.extend([containers::NAME, collect::NAME, events::NAME]);

@@ -3,6 +3,7 @@
 mod changes;
 mod client;
 mod server;
+mod trees;
 
 pub use client::{Client, Unpacker};
 pub use server::server;

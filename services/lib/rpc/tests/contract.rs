@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use varve_core::changes::{Changes, Listing};
 use varve_core::collect::Collector;
 use varve_core::diff::{Diff, NewLayer};
+use varve_core::fsck::{Compared, Finding, Trees};
 use varve_core::snapshotters::{Driver, Drivers, Snapshotter, Snapshotters};
 use varve_core::testsuite::contract::{Services, SnapshotsSubject};
 use varve_core::testsuite::{Door, memory};
@@ -67,6 +68,7 @@ impl Snapshotters for One {
             unpacker: Arc::new(NoTrees),
             diff: Arc::new(NoTrees),
             changes: Arc::new(NoTrees),
+            trees: Arc::new(NoTrees),
         })
     }
 
@@ -104,6 +106,17 @@ impl Diff for NoTrees {
 #[async_trait]
 impl Changes for NoTrees {
     async fn changes(&self, _: &Scope, _: &str) -> Result<Box<dyn Listing>> {
+        no_trees()
+    }
+}
+
+#[async_trait]
+impl Trees for NoTrees {
+    async fn examine(&self, _: bool) -> Result<Vec<Finding>> {
+        no_trees()
+    }
+
+    async fn compare(&self, _: &Scope, _: Layer, _: bool, _: Progress) -> Result<Compared> {
         no_trees()
     }
 }

@@ -50,7 +50,7 @@ impl ApplyError {
     }
 
     /// What a reader of an entry's body met.
-    pub(super) fn body(error: io::Error) -> Self {
+    pub(crate) fn body(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Source)
     }
 

@@ -59,6 +59,8 @@ pub(crate) trait Change {
     fn relabel(&mut self, ns: &Namespace, key: &str, new: &Labels, mask: &Mask) -> Result<Info>;
     /// Forgets a snapshot that has no children; answers its directory where nothing needs it now.
     fn forget(&mut self, ns: &Namespace, key: &str) -> Result<Option<DirId>>;
+    /// Forgets a directory that no snapshot has.
+    fn forget_dir(&mut self, dir: DirId) -> Result<()>;
     /// Whether a snapshot is stacked on this one.
     fn has_child(&self, ns: &Namespace, dir: DirId) -> Result<bool>;
 }
@@ -124,6 +126,13 @@ impl Change for Tx {
             self.delete(&record::child_key(ns, parent.dir, snapshot.dir))?;
         }
         release(self, snapshot.dir)
+    }
+
+    fn forget_dir(&mut self, id: DirId) -> Result<()> {
+        let mut dir = self.dir(id)?;
+        dir.edges = 0;
+        self.put(&record::dir_key(id), encode(&dir)?)?;
+        release(self, id).map(drop)
     }
 
     fn has_child(&self, ns: &Namespace, dir: DirId) -> Result<bool> {

@@ -47,12 +47,26 @@ pub(crate) async fn extract<H: Send + 'static>(
     held: H,
     permit: OwnedSemaphorePermit,
 ) -> Result<(Applied, H)> {
+    let work = move |chunks, compression, options: &Options| {
+        apply::apply(chunks, compression, root, options)
+    };
+    extract_with(ready, extraction, held, permit, work).await
+}
+
+/// The same with other work on the bytes, which runs on a thread that may block.
+pub(crate) async fn extract_with<T: Send + 'static, H: Send + 'static>(
+    ready: Ready,
+    extraction: Extraction,
+    held: H,
+    permit: OwnedSemaphorePermit,
+    work: impl FnOnce(Chunks, Compression, &Options) -> Result<T, ApplyError> + Send + 'static,
+) -> Result<(T, H)> {
     let Ready { mut feed, chunks } = ready;
     let cancel = CancelOnDrop(Cancel::default());
     let options = extraction.options(&cancel.0);
     let compression = extraction.compression;
     let mut work = tokio::task::spawn_blocking(move || {
-        let applied = apply::apply(chunks, compression, root, &options);
+        let applied = work(chunks, compression, &options);
         drop(permit);
         (applied, held)
     });

@@ -27,7 +27,7 @@ enum Message {
 
 /// What the extracting thread reads. It blocks in `read` until bytes come, and fails where the
 /// other end is dropped before the end.
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     from: Receiver<Message>,
     current: Source,
     ended: bool,

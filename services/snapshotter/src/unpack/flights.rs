@@ -20,7 +20,7 @@ struct Entry {
 }
 
 /// The turn to unpack one chain id; dropping it passes the turn on, and tells all that wait.
-pub(super) struct Flight {
+pub(crate) struct Flight {
     chain: ChainId,
     by_chain: Arc<Mutex<HashMap<ChainId, Entry>>>,
     landed: Arc<Notify>,
@@ -29,7 +29,7 @@ pub(super) struct Flight {
 
 impl Flights {
     /// Waits until nobody else unpacks `chain`.
-    pub(super) async fn enter(&self, chain: ChainId) -> Flight {
+    pub(crate) async fn enter(&self, chain: ChainId) -> Flight {
         let turn = {
             let mut flights = lock(&self.by_chain);
             let entry =

@@ -13,8 +13,9 @@ use varve_core::oci::Compression;
 use varve_core::unpack::{Layer, Progress, Unpacked, Unpacker};
 use varve_core::{Error, Labels, Mask, Result, Scope, labels};
 
-pub(crate) use extract::{Extraction, extract, ready};
+pub(crate) use extract::{Extraction, extract, extract_with, ready};
 pub(crate) use flights::Flights;
+pub(crate) use route::Verified;
 
 use crate::drivers::Driver;
 use crate::graph::Look;
@@ -52,7 +53,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    fn new(scope: &Scope, layer: Layer, progress: Progress) -> Result<Self> {
+    pub fn new(scope: &Scope, layer: Layer, progress: Progress) -> Result<Self> {
         let compression = compression(&layer.blob)?;
         Ok(Self { scope: scope.clone(), layer, compression, progress })
     }
@@ -79,6 +80,12 @@ pub(crate) fn compression(blob: &varve_core::Descriptor) -> Result<Compression> 
 
 impl<D: Driver> Snapshotter<D> {
     async fn unpack_anew(&self, job: &Job) -> Result<Unpacked> {
+        let laid = self.lay_anew(job).await?;
+        self.finish(job, laid).await
+    }
+
+    /// Lays a layer down on its parent, staged.
+    pub(crate) async fn lay_anew(&self, job: &Job) -> Result<Verified> {
         for attempt in 1.. {
             match self.route(job).await {
                 Err(error) if extract::overtaken(&error) && attempt < ATTEMPTS => {

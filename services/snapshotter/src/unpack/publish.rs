@@ -59,7 +59,8 @@ impl<D: Driver> Snapshotter<D> {
 
 impl<D: Driver> Inner<D> {
     fn publish(&self, staged: Staged, new: New, facts: Dir) -> Result<()> {
-        let dir = staged.settle()?;
+        let settled = staged.settle()?;
+        let dir = settled.id();
         let generations = Arc::clone(&self.generations);
         let published = self.db.write_blocking(move |tx| {
             generations.touch(&new.namespace, &new.key);

@@ -20,13 +20,13 @@ use crate::places::Staged;
 use crate::service::{Inner, Snapshotter, blocking};
 
 /// A staged layer whose bytes were right.
-struct Verified {
-    staged: Staged,
-    applied: Applied,
+pub(crate) struct Verified {
+    pub staged: Staged,
+    pub applied: Applied,
 }
 
 impl<D: Driver> Snapshotter<D> {
-    pub(super) async fn route(&self, job: &Job) -> Result<Unpacked> {
+    pub(super) async fn route(&self, job: &Job) -> Result<Verified> {
         if job.layer.parent.is_some() && !self.0.driver.stacks() {
             return self.in_order(job).await;
         }
@@ -40,7 +40,7 @@ impl<D: Driver> Snapshotter<D> {
             }
             layer = met;
         }
-        self.finish(job, layer).await
+        Ok(layer)
     }
 
     /// Extracts a layer alone, as its bytes come.
@@ -79,7 +79,7 @@ impl<D: Driver> Snapshotter<D> {
     }
 
     /// Applies a layer through its parent, once that is published.
-    async fn in_order(&self, job: &Job) -> Result<Unpacked> {
+    async fn in_order(&self, job: &Job) -> Result<Verified> {
         let parents = self.parent_published(job).await?;
         let ready = self.follow(job).await?;
         let permit = self.permit().await?;
@@ -91,10 +91,10 @@ impl<D: Driver> Snapshotter<D> {
         let (applied, (root, staged)) = extract(ready, extraction, handle, held, permit).await?;
         check_diff_id(job, &applied)?;
         drop(root);
-        self.finish(job, Verified { staged, applied }).await
+        Ok(Verified { staged, applied })
     }
 
-    async fn finish(&self, job: &Job, layer: Verified) -> Result<Unpacked> {
+    pub(super) async fn finish(&self, job: &Job, layer: Verified) -> Result<Unpacked> {
         let Verified { staged, applied } = layer;
         let whole = job.layer.parent.is_some() && !self.0.driver.stacks();
         let inner = Arc::clone(&self.0);
@@ -115,12 +115,12 @@ impl<D: Driver> Snapshotter<D> {
         ready(content.follow(&job.scope, &job.layer.blob.digest).await?).await
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
         let permits = Arc::clone(&self.0.extractions);
         permits.acquire_owned().await.map_err(|_| Error::unavailable("the snapshotter is closed"))
     }
 
-    fn extraction(&self, job: &Job, mode: Mode) -> Extraction {
+    pub(crate) fn extraction(&self, job: &Job, mode: Mode) -> Extraction {
         Extraction {
             compression: job.compression,
             mode,
@@ -133,7 +133,7 @@ impl<D: Driver> Snapshotter<D> {
     ///
     /// # Errors
     /// FailedPrecondition where nobody unpacks the parent for longer than the configured patience.
-    pub(super) async fn parent_published(&self, job: &Job) -> Result<Vec<PathBuf>> {
+    pub(crate) async fn parent_published(&self, job: &Job) -> Result<Vec<PathBuf>> {
         let Some(parent) = job.layer.parent else { return Ok(Vec::new()) };
         let (namespace, key) = (job.scope.namespace.clone(), parent.to_string());
         let mut deadline = Instant::now() + self.0.config.parent_patience;

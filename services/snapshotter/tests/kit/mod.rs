@@ -5,6 +5,7 @@
 
 pub mod changes;
 pub mod layer;
+pub mod odd;
 pub mod tree;
 
 use std::path::Path;

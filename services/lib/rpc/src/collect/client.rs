@@ -9,15 +9,19 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Channel;
 use varve_core::collect::{Attendee, Collected, Collector};
+use varve_core::fsck::{Fsck, How, Report};
+use varve_core::unpack::Progress;
 use varve_core::{Digest, Kind, Result, Scope};
 use varve_proto::varve::content::v1 as wire;
 use varve_proto::varve::content::v1::content_store_client::ContentStoreClient;
+use varve_proto::varve::content::v1::fsck_response::Event;
 
 use super::attend::Attendance;
 use super::convert::from_collected;
 use crate::channel::MAX_MESSAGE;
-use crate::scope;
+use crate::progress::cut_off;
 use crate::status::from_status;
+use crate::{fsck, scope};
 
 /// How long a store that is not there yet is waited for, when a snapshotter wants to attend.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -88,5 +92,21 @@ impl Collector for Client {
         let mut attending = self.attending.lock().unwrap_or_else(PoisonError::into_inner);
         attending.insert(key, AbortOnDropHandle::new(task));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Fsck for Client {
+    async fn fsck(&self, how: How, progress: Progress) -> Result<Report> {
+        let answers = self.store.clone().fsck(fsck::request(how)).await;
+        let mut answers = answers.map_err(from_status)?.into_inner();
+        while let Some(answer) = answers.message().await.map_err(from_status)? {
+            match answer.event {
+                Some(Event::At(bytes)) => progress.tell(bytes),
+                Some(Event::Done(done)) => return fsck::from_report(done),
+                None => {}
+            }
+        }
+        Err(cut_off())
     }
 }

@@ -11,9 +11,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use varve_core::collect::Collector;
 use varve_core::content::Content;
+use varve_core::fsck::Fsck;
 use varve_core::images::{Images, Record, Removal};
 use varve_core::leases::Leases;
 use varve_core::scope::check_identifier;
+use varve_core::unpack::Progress;
 use varve_core::{Digest, Error, Labels, Result};
 use varve_proto::varve::content::v1 as wire;
 use varve_proto::varve::content::v1::content_store_server::{
@@ -21,6 +23,7 @@ use varve_proto::varve::content::v1::content_store_server::{
 };
 use wire::attend_request::Says;
 use wire::attend_response::Asks;
+use wire::fsck_response::Event;
 
 use super::attendee::{Question, Remote};
 use super::convert::collected;
@@ -28,9 +31,10 @@ use crate::channel::MAX_MESSAGE;
 use crate::content::write_beside;
 use crate::images::convert::image;
 use crate::leases::convert::lease;
+use crate::progress::{Teller, Told, told};
 use crate::shutdown::Shutdown;
 use crate::status::to_status;
-use crate::{convert, scope};
+use crate::{convert, fsck, scope};
 
 /// The wire over one store's traits. Those who attend are let go when `shutdown` begins.
 pub fn server(
@@ -38,9 +42,10 @@ pub fn server(
     images: Arc<dyn Images>,
     leases: Arc<dyn Leases>,
     collector: Arc<dyn Collector>,
+    fsck: Arc<dyn Fsck>,
     shutdown: Shutdown,
 ) -> ContentStoreServer<impl Wire> {
-    let server = Server { content, images, leases, collector, shutdown };
+    let server = Server { content, images, leases, collector, fsck, shutdown };
     ContentStoreServer::new(server).max_decoding_message_size(MAX_MESSAGE)
 }
 
@@ -49,6 +54,7 @@ struct Server {
     images: Arc<dyn Images>,
     leases: Arc<dyn Leases>,
     collector: Arc<dyn Collector>,
+    fsck: Arc<dyn Fsck>,
     shutdown: Shutdown,
 }
 
@@ -60,6 +66,7 @@ impl Wire for Server {
     type FollowStream = Messages<wire::FollowResponse>;
     type WriteStream = Messages<wire::WriteResponse>;
     type AttendStream = Messages<wire::AttendResponse>;
+    type FsckStream = Told<wire::FsckResponse>;
 
     async fn references(
         &self,
@@ -151,6 +158,18 @@ impl Wire for Server {
             .map_err(|_| to_status(Error::invalid("a lease cannot end before it begins")))?;
         let renewed = self.leases.renew(&scope, &id, from_now).await.map_err(to_status)?;
         Ok(Response::new(wire::RenewResponse { lease: Some(lease(renewed)) }))
+    }
+
+    async fn fsck(&self, request: Request<wire::FsckRequest>) -> Answer<Self::FsckStream> {
+        let how = fsck::from_request(request.into_inner()).map_err(to_status)?;
+        let store = self.fsck.clone();
+        let response = |event| wire::FsckResponse { event: Some(event) };
+        let work = move |teller: Teller<wire::FsckResponse>| async move {
+            let tell = move |at| teller.at(at, |at| response(Event::At(at)));
+            let report = store.fsck(how, Progress::new(tell)).await?;
+            Ok(response(Event::Done(fsck::report(report))))
+        };
+        Ok(Response::new(told(work)))
     }
 }
 

@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use tonic::transport::Channel;
 use varve_core::collect::{self, Attendee, Collected};
 use varve_core::content::Content;
+use varve_core::fsck::{Fsck, How, Report};
 use varve_core::images::Images;
 use varve_core::labels::GC_REF_CONTENT;
+use varve_core::unpack::Progress;
 use varve_core::{Digest, Result, Scope};
 use varve_proto::containerd::services::leases::v1::leases_client::LeasesClient;
 use varve_proto::containerd::services::leases::v1::{CreateRequest, DeleteRequest};
@@ -60,5 +62,12 @@ impl collect::Collector for Collector {
 
     async fn attend(&self, _: &str, _: Arc<dyn Attendee>) -> Result<()> {
         Err(none("collect the snapshots of others"))
+    }
+}
+
+#[async_trait]
+impl Fsck for Collector {
+    async fn fsck(&self, _: How, _: Progress) -> Result<Report> {
+        Err(none("look for damage"))
     }
 }

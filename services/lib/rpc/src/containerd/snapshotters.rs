@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use tonic::transport::Channel;
 use varve_core::changes::{Changes, Listing};
 use varve_core::content::Content;
+use varve_core::fsck::{Compared, Finding, Trees};
 use varve_core::snapshotters::{self, Driver, Drivers, Snapshotter};
+use varve_core::unpack::{Layer, Progress};
 use varve_core::{Error, Result, Scope};
 use varve_proto::containerd::services::introspection::v1::Plugin;
 
@@ -44,7 +46,8 @@ impl snapshotters::Snapshotters for Snapshotters {
             }),
             snapshots,
             diff,
-            changes: Arc::new(NoChanges),
+            changes: Arc::new(Nothing),
+            trees: Arc::new(Nothing),
             name: driver.name,
             dir: driver.dir,
             copies: driver.copies,
@@ -70,11 +73,23 @@ fn driver(plugin: Plugin) -> Driver {
     }
 }
 
-struct NoChanges;
+/// What no containerd does.
+struct Nothing;
 
 #[async_trait]
-impl Changes for NoChanges {
+impl Changes for Nothing {
     async fn changes(&self, _: &Scope, _: &str) -> Result<Box<dyn Listing>> {
         Err(none("list changes"))
+    }
+}
+
+#[async_trait]
+impl Trees for Nothing {
+    async fn examine(&self, _: bool) -> Result<Vec<Finding>> {
+        Err(none("look for damage"))
+    }
+
+    async fn compare(&self, _: &Scope, _: Layer, _: bool, _: Progress) -> Result<Compared> {
+        Err(none("look for damage"))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tonic::transport::Channel;
 use varve_core::changes::{Changes, Listing};
+use varve_core::fsck::Trees;
 use varve_core::snapshots::Usage;
 use varve_core::snapshotters::{Driver, Drivers, Snapshotter, Snapshotters};
 use varve_core::unpack::{self, Layer, Progress, Unpacked};
@@ -30,6 +31,10 @@ impl Client {
         Self { unpacker: UnpackerClient::new(channel.clone()), channel }
     }
 
+    fn trees(&self, name: &str) -> Arc<dyn Trees> {
+        Arc::new(Unpacker { client: self.unpacker.clone(), name: name.to_owned() })
+    }
+
     fn snapshotter(&self, driver: Driver) -> Snapshotter {
         let Driver { name, dir, copies, .. } = driver;
         Snapshotter {
@@ -37,6 +42,7 @@ impl Client {
             unpacker: Arc::new(Unpacker { client: self.unpacker.clone(), name: name.clone() }),
             diff: Arc::new(diff::Client::new(self.channel.clone())),
             changes: Arc::new(Unpacker { client: self.unpacker.clone(), name: name.clone() }),
+            trees: self.trees(&name),
             name,
             dir,
             copies,
@@ -74,8 +80,8 @@ impl Snapshotters for Client {
 /// One driver's unpacker over a channel.
 #[derive(Clone, Debug)]
 pub struct Unpacker {
-    client: UnpackerClient<Channel>,
-    name: String,
+    pub(super) client: UnpackerClient<Channel>,
+    pub(super) name: String,
 }
 
 #[async_trait]

@@ -6,14 +6,15 @@ use tonic::{Request, Response, Status};
 use varve_core::snapshotters::{Driver, Snapshotters};
 use varve_core::unpack::{Layer, Progress, Unpacked};
 use varve_core::{ChainId, DiffId, Result};
+use varve_proto::containerd::types;
 use varve_proto::varve::snapshots::v1 as wire;
 use varve_proto::varve::snapshots::v1::unpack_response::Event;
 use varve_proto::varve::snapshots::v1::unpacker_server::{Unpacker as Wire, UnpackerServer};
 
-use super::changes;
+use super::{changes, trees};
 use crate::progress::{Teller, Told, told};
 use crate::status::to_status;
-use crate::{convert, scope};
+use crate::{convert, fsck, scope};
 
 /// The wire over any set of snapshotters.
 pub fn server(snapshotters: Arc<dyn Snapshotters>) -> UnpackerServer<impl Wire> {
@@ -33,7 +34,8 @@ impl Wire for Server {
         let scope = scope::of(&request)?;
         let request = request.into_inner();
         let snapshotter = self.0.open(&request.snapshotter).await.map_err(to_status)?;
-        let layer = layer(request).map_err(to_status)?;
+        let wire::UnpackRequest { blob, diff_id, parent, .. } = request;
+        let layer = layer(blob, &diff_id, &parent).map_err(to_status)?;
         let work = |teller: Teller<wire::UnpackResponse>| async move {
             let tell = move |at| teller.at(at, |at| response(Event::At(at)));
             let unpacked = snapshotter.unpacker.unpack(&scope, layer, Progress::new(tell)).await?;
@@ -69,12 +71,37 @@ impl Wire for Server {
         let drivers = there.drivers.into_iter().map(driver).collect();
         Ok(Response::new(wire::DriversResponse { default: there.default, drivers }))
     }
+
+    async fn examine(
+        &self,
+        request: Request<wire::ExamineRequest>,
+    ) -> Result<Response<wire::ExamineResponse>, Status> {
+        let wire::ExamineRequest { snapshotter, repair } = request.into_inner();
+        let snapshotter = self.0.open(&snapshotter).await.map_err(to_status)?;
+        let findings = snapshotter.trees.examine(repair).await.map_err(to_status)?;
+        let findings = findings.into_iter().map(fsck::finding).collect();
+        Ok(Response::new(wire::ExamineResponse { findings }))
+    }
+
+    type CompareStream = Told<wire::CompareResponse>;
+
+    async fn compare(
+        &self,
+        request: Request<wire::CompareRequest>,
+    ) -> Result<Response<Self::CompareStream>, Status> {
+        let scope = scope::of(&request)?;
+        let request = request.into_inner();
+        let snapshotter = self.0.open(&request.snapshotter).await.map_err(to_status)?;
+        let repair = request.repair;
+        let layer = layer(request.blob, &request.diff_id, &request.parent).map_err(to_status)?;
+        Ok(Response::new(trees::told_of(snapshotter.trees, scope, layer, repair)))
+    }
 }
 
-fn layer(request: wire::UnpackRequest) -> Result<Layer> {
-    let parent = convert::from_optional_digest(&request.parent)?.map(ChainId);
-    let blob = convert::from_descriptor(request.blob)?;
-    Ok(Layer { blob, diff_id: DiffId(request.diff_id.parse()?), parent })
+fn layer(blob: Option<types::Descriptor>, diff_id: &str, parent: &str) -> Result<Layer> {
+    let parent = convert::from_optional_digest(parent)?.map(ChainId);
+    let blob = convert::from_descriptor(blob)?;
+    Ok(Layer { blob, diff_id: DiffId(diff_id.parse()?), parent })
 }
 
 fn done(unpacked: Unpacked) -> wire::Done {

@@ -15,6 +15,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Uri};
 use varve_core::testsuite::contract::Services;
+use varve_core::testsuite::memory;
 use varve_rpc::{
     Shutdown, channel, collect, containers, content, images, leases, namespaces, serve,
 };
@@ -81,6 +82,7 @@ pub fn routes(s: &Services) -> Routes {
             s.images.clone(),
             s.leases.clone(),
             collector,
+            Arc::new(memory::Store::new()),
             Shutdown::new(),
         ));
     routes.routes()
