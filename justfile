@@ -69,6 +69,12 @@ soak-fsck runs="50":
     VARVE_BINARY=$PWD/target/release/varve VARVE_FSCK_RUNS={{runs}} \
         cargo test --release --locked --package varve-tests --test fsck
 
+# what has broken software of this kind (docs/threats.md), COUNT times, and a million entries
+threats count="2000": build
+    VARVE_THREATS={{count}} cargo test --release --locked --package varve-snapshotter --test hostile
+    VARVE_THREATS={{count}} cargo test --release --locked --package varve-snapshotter --lib -- exchanged_for_a_link
+    VARVE_THREATS=1000000 cargo test --release --locked --package varve-snapshotter --lib -- a_million_entries
+
 # deploy/ under docker-compose, for real (root; says SKIPPED where something is missing)
 compose-test:
     tests/compose-test.sh

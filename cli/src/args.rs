@@ -45,7 +45,8 @@ pub struct Global {
         hide_env_values = true
     )]
     pub address: Option<Address>,
-    /// A file with an address for each service, where they run apart
+    /// A file with an address for each service, where they run apart; or with the bounds of those in
+    /// this process
     #[arg(long, global = true, value_name = "FILE", env = "VARVE_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Where mirrors and certificates of registries are configured, for the services of this process;

@@ -10,6 +10,7 @@ use tokio::runtime::Builder;
 use varve_core::Result;
 
 use crate::args::{Cli, Global};
+use crate::config::Config;
 use crate::removal::familiar;
 use crate::root;
 use crate::session::Session;
@@ -67,7 +68,7 @@ fn completer(nouns: &'static [Noun]) -> ArgValueCompleter {
 /// Of the store that the words so far mean; none where there is no store yet, or no answer in time.
 fn names(nouns: &[Noun]) -> Option<Vec<String>> {
     let global = global()?;
-    let named = global.address.is_some() || global.config.is_some();
+    let named = global.address.is_some() || Config::of(&global).ok()?.addresses.is_some();
     if !named && !root::path(global.root.as_deref()).ok()?.join("content").exists() {
         return None;
     }

@@ -6,7 +6,7 @@ mod choose;
 pub mod edges;
 pub mod make;
 
-use varve_core::oci::{Document, ImageConfig, Index, MAX_DOCUMENT, Manifest};
+use varve_core::oci::{Document, ImageConfig, Index, Manifest};
 use varve_core::remotes::{Progress, Remote};
 use varve_core::unpack::Layer;
 use varve_core::{ChainId, Descriptor, Digest, Error, Platform, Result, ResultExt, Scope};
@@ -18,9 +18,6 @@ pub use choose::{choose, offered_by};
 
 /// On a child of an index that is no image but tells of one (Docker's BuildKit, *attestation storage*).
 pub const ABOUT_ANOTHER: &str = "vnd.docker.reference.type";
-
-/// Indexes below an index that are brought; the resolver reads no more either.
-const MOST_INDEXES: usize = 64;
 
 /// An image for one platform.
 #[derive(Clone, Debug)]
@@ -103,15 +100,13 @@ impl Documents<'_> {
     ) -> Result<Image> {
         let noun = || noun(&manifest);
         let bytes = self.read(&manifest).await?;
-        let Document::Manifest(document) =
-            Document::parse(&manifest.media_type, &bytes).context(noun)?
-        else {
+        let Document::Manifest(document) = self.parse(&manifest, &bytes).context(noun)? else {
             return Err(Error::invalid(format!("{}: is an index", noun())));
         };
         check::media_types(&document).context(noun)?;
         let bytes = self.read(&document.config).await?;
         let noun = || self::noun(&document.config);
-        let config = ImageConfig::parse(&bytes).context(noun)?;
+        let config = ImageConfig::parse(&bytes, &self.services.bounds).context(noun)?;
         check::platform(&manifest, &config).context(noun)?;
         let layers = check::stack(&document, &config).context(noun)?;
         Ok(Image { indexes, manifest, document, config, layers })
@@ -127,7 +122,7 @@ impl Documents<'_> {
         let mut next = vec![target.clone()];
         while let Some(descriptor) = next.pop() {
             let known = found.iter().any(|(seen, _)| seen.digest == descriptor.digest);
-            if known || found.len() == MOST_INDEXES {
+            if known || found.len() == self.services.bounds.indexes {
                 continue;
             }
             let Some(index) = self.index(&descriptor).await? else { continue };
@@ -156,7 +151,11 @@ impl Documents<'_> {
             return Err(Error::invalid(format!("{kind} {}: is no image", descriptor.digest)));
         }
         let bytes = self.read(descriptor).await?;
-        Document::parse(&descriptor.media_type, &bytes).context(noun)
+        self.parse(descriptor, &bytes).context(noun)
+    }
+
+    fn parse(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<Document> {
+        Document::parse(&descriptor.media_type, bytes, &self.services.bounds)
     }
 
     /// Its bytes, or an error that names it.
@@ -169,10 +168,8 @@ impl Documents<'_> {
     }
 
     async fn read_it(&self, document: &Descriptor) -> Result<bytes::Bytes> {
-        if document.size > MAX_DOCUMENT {
-            let size = document.size;
-            return Err(Error::exhausted(format!("{size} bytes, more than {MAX_DOCUMENT}")));
-        }
+        let bounds = &self.services.bounds;
+        bounds.check_size(document.size)?;
         let (content, digest) = (&self.services.content, &document.digest);
         match self.source {
             Source::Store => {}
@@ -187,7 +184,7 @@ impl Documents<'_> {
                 }
             }
         }
-        content.reader(self.scope, digest).await?.read_all(MAX_DOCUMENT).await
+        content.reader(self.scope, digest).await?.read_all(bounds.document).await
     }
 }
 

@@ -5,6 +5,7 @@ mod args;
 mod changes;
 mod commands;
 mod complete;
+mod config;
 mod container;
 mod failure;
 mod find;

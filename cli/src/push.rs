@@ -18,7 +18,6 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use varve_core::images::Image as Named;
-use varve_core::oci::MAX_DOCUMENT;
 use varve_core::remotes::Remote;
 use varve_core::{Descriptor, Digest, Error, Platform, Reference, Result, Scope};
 use varve_registry::{Client, Pusher};
@@ -192,7 +191,7 @@ impl Pushing<'_> {
 
     async fn bytes(&self, document: &Descriptor) -> Result<Bytes> {
         let reader = self.services.content.reader(self.scope, &document.digest).await?;
-        reader.read_all(MAX_DOCUMENT).await
+        reader.read_all(self.services.bounds.document).await
     }
 }
 

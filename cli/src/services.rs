@@ -21,8 +21,12 @@ use varve_core::images::Images;
 use varve_core::labels::GC_REF_SNAPSHOT;
 use varve_core::leases::Leases;
 use varve_core::namespaces::Namespaces;
+use varve_core::oci::Bounds;
 use varve_core::remotes::{Fetcher, Resolver};
 use varve_core::snapshotters::Snapshotters;
+use varve_snapshotter::apply::Limits;
+
+use crate::config::Config;
 
 pub use varve_core::snapshotters::Snapshotter;
 
@@ -41,9 +45,18 @@ pub struct Services {
     pub snapshotters: Arc<dyn Snapshotters>,
     /// Where blobs are kept, if that is known: for the question whether there is room.
     pub content_dir: Option<PathBuf>,
+    /// What this process reads of images.
+    pub bounds: Bounds,
+    /// What it reads of archives.
+    pub limits: Limits,
 }
 
 impl Services {
+    /// The same, for a process that reads within what `config` says.
+    pub fn within(self, config: &Config) -> Self {
+        Self { bounds: config.images, limits: config.snapshotter.limits.clone(), ..self }
+    }
+
     /// The snapshotter `name`, or the one that suits the machine best.
     pub async fn snapshotter(&self, name: Option<&str>) -> Result<Snapshotter> {
         self.snapshotters.open(name.unwrap_or_default()).await

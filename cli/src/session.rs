@@ -3,7 +3,6 @@
 //! *One root, one owner*: who owns a root serves it to others on its socket while working. So a
 //! command looks there first; finds nobody, and owns the root itself; or waits for whoever does.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use varve_core::{Result, Scope};
@@ -12,12 +11,13 @@ use varve_rpc::channel::{channel, greet};
 use varve_rpc::{Address, Host, Listener, Shutdown, containerd};
 
 use crate::args::Global;
+use crate::config::Config;
 use crate::container::place::Base;
 use crate::output::Output;
 use crate::progress;
 use crate::root::{self, Candidate, Root};
-use crate::services::embedded::{self, Embedded};
-use crate::services::remote::{self, Addresses};
+use crate::services::embedded::Embedded;
+use crate::services::remote;
 use crate::services::{Services, routes};
 
 /// How often a root that another process owns is tried again.
@@ -35,7 +35,7 @@ pub struct Session {
     pub output: Output,
     /// What tells this namespace of this store from others.
     pub store: String,
-    hosts_dirs: Vec<PathBuf>,
+    config: Config,
     /// Where the state of containers is kept.
     pub base: Base,
     home: Option<Home>,
@@ -52,20 +52,20 @@ struct Home {
 impl Session {
     /// The services at the address or in the configuration that was given, else of the root.
     pub async fn open(global: &Global) -> Result<Self> {
-        let (services, home) = match (&global.address, &global.config) {
-            (Some(address), _) => (elsewhere(address, &global.hosts_dirs).await?, None),
-            (None, Some(file)) => (remote::services(&Addresses::load(file)?), None),
-            (None, None) => of_root(global).await?,
+        let config = Config::of(global)?;
+        let (services, home) = match (&global.address, &config.addresses) {
+            (Some(address), _) => (elsewhere(address, &config).await?, None),
+            (None, Some(addresses)) => (remote::services(addresses), None),
+            (None, None) => of_root(global, &config).await?,
         };
-        let output = Output { format: global.format() };
-        let (scope, store) = (Scope::of(global.namespace.clone()), store(global)?);
-        let (hosts_dirs, base) = (global.hosts_dirs.clone(), Base::of(global)?);
-        Ok(Self { services, scope, output, store, hosts_dirs, base, home })
+        let (services, output) = (services.within(&config), Output { format: global.format() });
+        let (scope, store) = (Scope::of(global.namespace.clone()), store(global, &config)?);
+        Ok(Self { services, scope, output, store, config, base: Base::of(global)?, home })
     }
 
     /// A client of registries, for what this process itself does there.
     pub fn registry(&self) -> Client {
-        embedded::registry(&self.hosts_dirs)
+        self.config.registry()
     }
 
     /// Waits for those whom this process serves, writes what is pending, lets go of the root.
@@ -78,8 +78,9 @@ impl Session {
     }
 }
 
-fn store(global: &Global) -> Result<String> {
-    let at = match (&global.address, &global.config) {
+fn store(global: &Global, config: &Config) -> Result<String> {
+    let elsewhere = global.config.as_ref().filter(|_| config.addresses.is_some());
+    let at = match (&global.address, elsewhere) {
         (Some(address), _) => address.to_string(),
         (None, Some(file)) => file.display().to_string(),
         (None, None) => root::path(global.root.as_deref())?.display().to_string(),
@@ -88,17 +89,17 @@ fn store(global: &Global) -> Result<String> {
 }
 
 /// A daemon's, or a containerd's.
-async fn elsewhere(address: &Address, hosts_dirs: &[PathBuf]) -> Result<Services> {
+async fn elsewhere(address: &Address, config: &Config) -> Result<Services> {
     let channel = channel(address);
     greet(&channel).await.map_err(|error| error.context(address.to_string()))?;
     match containerd::is_at(&channel).await? {
-        true => Ok(remote::at_containerd(channel, embedded::registry(hosts_dirs))),
+        true => Ok(remote::at_containerd(channel, config)),
         false => Ok(remote::at(channel)),
     }
 }
 
 /// The root's owner's, or our own. Says on stderr whom it waits for.
-async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
+async fn of_root(global: &Global, config: &Config) -> Result<(Services, Option<Home>)> {
     let mut candidate = Candidate::at(&root::path(global.root.as_deref())?)?;
     let address = routes::address(candidate.path());
     for tries in 1.. {
@@ -107,7 +108,7 @@ async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
             return Ok((remote::at(owner), None));
         }
         candidate = match candidate.own()? {
-            Ok(root) => return embedded(root, &address, &global.hosts_dirs).await,
+            Ok(root) => return embedded(root, &address, config).await,
             Err(candidate) => candidate,
         };
         if tries == SILENT {
@@ -122,9 +123,9 @@ async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
 async fn embedded(
     root: Root,
     address: &Address,
-    hosts_dirs: &[PathBuf],
+    config: &Config,
 ) -> Result<(Services, Option<Home>)> {
-    let embedded = Embedded::open(&root.path, hosts_dirs).await?;
+    let embedded = Embedded::open(&root.path, config).await?;
     let services = embedded.services.clone();
     let host = match invite(address, &embedded).await {
         Ok(host) => Some(host),

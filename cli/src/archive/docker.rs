@@ -1,7 +1,7 @@
 //! The images of a docker-archive, by its `manifest.json`: what `docker save` has written since Docker 1.10.
 
 use serde::{Deserialize, Deserializer};
-use varve_core::oci::{MAX_CHILDREN, MAX_DOCUMENT, MAX_LAYERS};
+use varve_core::oci::Bounds;
 use varve_core::{Error, Reference, Result, ResultExt};
 
 use super::entry;
@@ -30,24 +30,26 @@ fn or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> 
 pub async fn list(shelf: &Shelf, intake: &Intake) -> Result<Option<Vec<Listed>>> {
     let Some(file) = shelf.file("manifest.json")? else { return Ok(None) };
     let noun = || "manifest.json".to_owned();
-    let bytes = intake.read(&file, MAX_DOCUMENT).await.context(noun)?;
-    parse(&bytes).context(noun).map(Some)
+    let bytes = intake.document(&file).await.context(noun)?;
+    parse(&bytes, &intake.bounds).context(noun).map(Some)
 }
 
-fn parse(bytes: &[u8]) -> Result<Vec<Listed>> {
+fn parse(bytes: &[u8], bounds: &Bounds) -> Result<Vec<Listed>> {
     let items: Vec<Item> = serde_json::from_slice(bytes)
         .map_err(|error| Error::invalid("cannot be read").with_source(error))?;
-    if items.len() > MAX_CHILDREN {
-        return Err(Error::exhausted(format!("{} images, more than {MAX_CHILDREN}", items.len())));
-    }
-    items.into_iter().map(listed).collect()
+    few("images", items.len(), bounds.children)?;
+    items.into_iter().map(|item| listed(item, bounds)).collect()
 }
 
-fn listed(mut item: Item) -> Result<Listed> {
-    if item.layers.len() > MAX_LAYERS {
-        let layers = item.layers.len();
-        return Err(Error::exhausted(format!("{layers} layers, more than {MAX_LAYERS}")));
+fn few(what: &str, len: usize, most: usize) -> Result<()> {
+    match len > most {
+        true => Err(Error::exhausted(format!("{len} {what}, more than {most}"))),
+        false => Ok(()),
     }
+}
+
+fn listed(mut item: Item, bounds: &Bounds) -> Result<Listed> {
+    few("layers", item.layers.len(), bounds.layers)?;
     item.config = inside(&item.config)?;
     for layer in &mut item.layers {
         *layer = inside(layer)?;
@@ -68,6 +70,10 @@ fn inside(name: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Vec<Listed>> {
+        super::parse(bytes, &Bounds::default())
+    }
 
     #[test]
     fn what_docker_writes_is_read_and_names_that_lead_out_are_refused() {

@@ -5,8 +5,6 @@ use std::io::BufRead;
 use varve_core::{Digest, Error, Result};
 use varve_snapshotter::apply::{ApplyError, Archive, Member};
 
-/// Most entries of one archive: an image of five hundred layers has some two thousand.
-const MOST: usize = 100_000;
 /// Longest name, in bytes (PATH_MAX).
 const LONGEST: usize = 4096;
 /// What `docker save` writes beside images for Dockers before 1.10; nothing here is read from it.
@@ -48,11 +46,15 @@ pub fn promised(name: &str) -> Option<Digest> {
 }
 
 /// The next file or link that may be of use; directories and what nobody reads are left out.
-pub fn next<R: BufRead>(archive: &mut Archive<'_, R>, seen: &mut usize) -> Result<Option<Entry>> {
+pub fn next<R: BufRead>(
+    archive: &mut Archive<'_, R>,
+    seen: &mut usize,
+    most: usize,
+) -> Result<Option<Entry>> {
     while let Some(member) = archive.next().map_err(malformed)? {
         *seen += 1;
-        if *seen > MOST {
-            return Err(Error::exhausted(format!("has more than {MOST} entries")));
+        if *seen > most {
+            return Err(Error::exhausted(format!("has more than {most} entries")));
         }
         if let Some(entry) = judge(&member)? {
             return Ok(Some(entry));
@@ -67,12 +69,16 @@ pub fn malformed(error: ApplyError) -> Error {
         ApplyError::Malformed { offset, why } => {
             Error::invalid(format!("is no tar archive that can be read: byte {offset}: {why}"))
         }
-        ApplyError::Limit { what, limit } => {
+        ApplyError::Limit { what, limit, .. } => {
             Error::exhausted(format!("has {what}, more than the limit of {limit}"))
         }
-        ApplyError::Source(source) => match source.downcast::<Error>() {
-            Ok(error) => error,
-            Err(source) => Error::io("reading it", source),
+        // A limit of inflating comes as what a reader met.
+        ApplyError::Source(source) => match source.downcast::<ApplyError>() {
+            Ok(limit) => malformed(limit),
+            Err(source) => match source.downcast::<Error>() {
+                Ok(error) => error,
+                Err(source) => Error::io("reading it", source),
+            },
         },
         other => other.into(),
     }

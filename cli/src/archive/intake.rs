@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use varve_core::content::{Commit, Content, OpenWriter, Writer};
+use varve_core::oci::Bounds;
 use varve_core::{Digest, Error, Result, ResultExt, Scope};
+use varve_snapshotter::apply::Limits;
 
 use super::shelf::{At, File};
 use crate::output::size;
@@ -23,6 +25,10 @@ pub struct Intake {
     /// Where blobs are kept, if that is known.
     dir: Option<PathBuf>,
     taken: AtomicU64,
+    /// What documents and archives may have.
+    pub bounds: Bounds,
+    /// What a tar stream may.
+    pub limits: Limits,
 }
 
 /// A blob that is being written.
@@ -38,7 +44,8 @@ impl Intake {
     /// Into the content store, under the lease of `scope`.
     pub fn new(services: &Services, scope: &Scope) -> Self {
         let (content, dir) = (services.content.clone(), services.content_dir.clone());
-        Self { content, scope: scope.clone(), dir, taken: AtomicU64::new(0) }
+        let (bounds, limits) = (services.bounds, services.limits.clone());
+        Self { content, scope: scope.clone(), dir, taken: AtomicU64::new(0), bounds, limits }
     }
 
     pub fn content(&self) -> &dyn Content {
@@ -115,11 +122,9 @@ impl Intake {
         taking.finish().await
     }
 
-    /// All bytes of a file that must be small.
-    pub async fn read(&self, file: &File, most: u64) -> Result<Bytes> {
-        if file.size > most {
-            return Err(Error::exhausted(format!("has {} bytes, more than {most}", file.size)));
-        }
+    /// All bytes of a document, which must be small.
+    pub async fn document(&self, file: &File) -> Result<Bytes> {
+        self.bounds.check_size(file.size)?;
         self.head(file, usize::try_from(file.size).unwrap_or(usize::MAX)).await
     }
 

@@ -14,14 +14,14 @@ use super::entry::{self, Entry, What};
 static NOTHING: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The entries of a file that is a plain tar, from where it stands. Blocks.
-pub fn entries(file: File) -> Result<Vec<Entry>> {
+pub fn entries(file: File, limits: &Limits, most: usize) -> Result<Vec<Entry>> {
     let len = file.metadata().map_err(|error| Error::io("reading it", error))?.len();
     let jump = Rc::new(Cell::new(0));
     let reader = Jumper { file: BufReader::new(file), jump: jump.clone(), left: 0 };
-    let (limits, cancel) = (Limits::default(), Cancel::default());
-    let mut archive = Archive::new(reader, &limits, &cancel);
+    let cancel = Cancel::default();
+    let mut archive = Archive::new(reader, limits, &cancel);
     let (mut all, mut seen) = (Vec::new(), 0);
-    while let Some(entry) = entry::next(&mut archive, &mut seen)? {
+    while let Some(entry) = entry::next(&mut archive, &mut seen, most)? {
         if let What::File { size, offset } = entry.what {
             if offset.checked_add(size).is_none_or(|end| end > len) {
                 return Err(Error::invalid(format!(

@@ -16,9 +16,9 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub async fn list(shelf: &Shelf, intake: &Intake) -> Result<Option<Vec<Listed>>> {
     let Some(file) = shelf.file("index.json")? else { return Ok(None) };
     let noun = || "index.json".to_owned();
-    let bytes = intake.read(&file, varve_core::oci::MAX_DOCUMENT).await.context(noun)?;
-    let Document::Index(index) = Document::parse(&MediaType::OciIndex, &bytes).context(noun)?
-    else {
+    let bytes = intake.document(&file).await.context(noun)?;
+    let document = Document::parse(&MediaType::OciIndex, &bytes, &intake.bounds).context(noun)?;
+    let Document::Index(index) = document else {
         return Err(Error::invalid("index.json is a manifest"));
     };
     let mut all: Vec<Listed> = Vec::new();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use varve_core::{Digest, Error, Result};
+use varve_snapshotter::apply::Limits;
 
 use super::directory::{self, Directory};
 use super::entry::{Entry, What};
@@ -73,7 +74,8 @@ impl Shelf {
         let Some(file) = packed.at_any_place() else {
             return Ok(Kind::Named(spool::spool(packed, intake).await?));
         };
-        let index = tokio::task::spawn_blocking(move || of_file(file)).await;
+        let (limits, most) = (intake.limits.clone(), intake.bounds.entries);
+        let index = tokio::task::spawn_blocking(move || of_file(file, &limits, most)).await;
         Ok(Kind::Named(index.map_err(|error| Error::internal("a task").with_source(error))??))
     }
 
@@ -96,11 +98,11 @@ fn open_layout(path: &Path) -> Result<Directory> {
     }
 }
 
-fn of_file(file: fs::File) -> Result<Names> {
+fn of_file(file: fs::File, limits: &Limits, most: usize) -> Result<Names> {
     let again = file.try_clone().map_err(|error| Error::io("reading it", error))?;
     let file = Arc::new(file);
     let mut names = Names::default();
-    for entry in jump::entries(again)? {
+    for entry in jump::entries(again, limits, most)? {
         let at = match entry.what {
             What::File { offset, .. } => Some(At::Disk(file.clone(), offset)),
             What::Link(_) => None,

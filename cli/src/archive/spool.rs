@@ -1,10 +1,10 @@
 //! An archive that can be read once only, into the content store as it comes.
 //!
-//! What tells of the archive stays in memory, four megabytes at the most each. All else becomes a blob under the
+//! What tells of the archive stays in memory, each within the bound of a document. All else becomes a blob under the
 //! lease of the load; what no image turns out to need is collected when that ends.
 
 use bytes::{Bytes, BytesMut};
-use varve_core::oci::MAX_DOCUMENT;
+use varve_core::oci::Bounds;
 use varve_core::{Error, Result, ResultExt};
 
 use super::entry::{Entry, What, promised};
@@ -17,7 +17,7 @@ const DOCUMENTS: [&str; 3] = ["index.json", "manifest.json", "oci-layout"];
 
 /// Takes in all of it.
 pub async fn spool(packed: Packed, intake: &Intake) -> Result<Names> {
-    let mut events = Events::of(packed)?;
+    let mut events = Events::of(packed, intake)?;
     let mut names = Names::default();
     let mut next = events.next().await?;
     while let Some(event) = next {
@@ -30,7 +30,7 @@ pub async fn spool(packed: Packed, intake: &Intake) -> Result<Names> {
                 events.next().await?
             }
             What::File { size, .. } if DOCUMENTS.contains(&entry.name.as_str()) => {
-                let (bytes, next) = document(&entry, size, &mut events).await?;
+                let (bytes, next) = document(&entry, size, &mut events, &intake.bounds).await?;
                 names.add(entry, Some(At::Memory(bytes)))?;
                 next
             }
@@ -44,11 +44,13 @@ pub async fn spool(packed: Packed, intake: &Intake) -> Result<Names> {
     Ok(names)
 }
 
-async fn document(entry: &Entry, size: u64, events: &mut Events) -> Result<(Bytes, Option<Event>)> {
-    if size > MAX_DOCUMENT {
-        let name = &entry.name;
-        return Err(Error::exhausted(format!("{name} has {size} bytes, more than {MAX_DOCUMENT}")));
-    }
+async fn document(
+    entry: &Entry,
+    size: u64,
+    events: &mut Events,
+    bounds: &Bounds,
+) -> Result<(Bytes, Option<Event>)> {
+    bounds.check_size(size).context(|| entry.name.clone())?;
     let mut all = BytesMut::new();
     loop {
         match events.next().await? {

@@ -12,6 +12,7 @@ use varve_core::{Error, Result};
 use varve_snapshotter::apply::{Archive, Cancel, Limits, inflated, sniff};
 
 use super::entry::{self, Entry};
+use super::intake::Intake;
 
 /// Bytes read at once, and passed on at once.
 const CHUNK: usize = 1 << 20;
@@ -94,10 +95,10 @@ impl Packed {
     }
 
     /// The bytes that they inflate to.
-    fn plain(self) -> io::Result<impl BufRead> {
+    fn plain(self, limits: &Limits) -> io::Result<impl BufRead + use<>> {
         let compression = self.compression;
         let raw = BufReader::with_capacity(CHUNK, self.raw());
-        Ok(BufReader::with_capacity(CHUNK, inflated(compression, raw)?))
+        Ok(BufReader::with_capacity(CHUNK, inflated(compression, raw, limits)?))
     }
 }
 
@@ -113,10 +114,11 @@ pub struct Events(mpsc::Receiver<Result<Event>>);
 impl Events {
     /// Starts reading. The thread ends with the stream, or when nobody listens any more; one that waits
     /// for a pipe does not hold up the end of the process.
-    pub fn of(packed: Packed) -> Result<Self> {
+    pub fn of(packed: Packed, intake: &Intake) -> Result<Self> {
         let (to, from) = mpsc::channel(AHEAD);
+        let (limits, most) = (intake.limits.clone(), intake.bounds.entries);
         let read = move || {
-            if let Err(error) = read(packed, &to) {
+            if let Err(error) = read(packed, &limits, most, &to) {
                 let _ = to.blocking_send(Err(error));
             }
         };
@@ -131,12 +133,16 @@ impl Events {
     }
 }
 
-fn read(packed: Packed, to: &mpsc::Sender<Result<Event>>) -> Result<()> {
+fn read(
+    packed: Packed,
+    limits: &Limits,
+    most: usize,
+    to: &mpsc::Sender<Result<Event>>,
+) -> Result<()> {
     let broken = |error| Error::io("inflating it", error);
-    let (limits, cancel) = (Limits::default(), Cancel::default());
-    let mut archive = Archive::new(packed.plain().map_err(broken)?, &limits, &cancel);
-    let mut seen = 0;
-    while let Some(entry) = entry::next(&mut archive, &mut seen)? {
+    let (cancel, mut seen) = (Cancel::default(), 0);
+    let mut archive = Archive::new(packed.plain(limits).map_err(broken)?, limits, &cancel);
+    while let Some(entry) = entry::next(&mut archive, &mut seen, most)? {
         if to.blocking_send(Ok(Event::Entry(entry))).is_err() {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use varve_core::{Error, Kind, Namespace, Result};
 use varve_rpc::{Address, Shutdown, process, proxied};
 
 use crate::args::Global;
+use crate::config::Config;
 use crate::failure;
 use crate::root::{self, Candidate};
 use crate::services::embedded::Embedded;
@@ -46,11 +47,12 @@ impl Daemon {
     }
 
     async fn serve(self, global: &Global) -> Result<()> {
+        let config = Config::of_owner(global)?;
         let candidate = Candidate::at(&root::path(global.root.as_deref())?)?;
         let root = candidate.own()?.map_err(|candidate| owned(&candidate))?;
         let shutdown = Shutdown::on_signal()?;
         let address = self.listen.unwrap_or_else(|| routes::address(&root.path));
-        let embedded = Embedded::open(&root.path, &global.hosts_dirs).await?;
+        let embedded = Embedded::open(&root.path, &config).await?;
         embedded.announce_used().await;
         let listener = process::listen(&address).await?;
         let proxy = proxied::Config { listen: self.proxy, namespace: self.proxy_namespace };

@@ -57,7 +57,7 @@ pub fn stack(manifest: &Manifest, config: &ImageConfig) -> Result<Vec<Layer>> {
 
 #[cfg(test)]
 mod tests {
-    use varve_core::oci::{Compression, RootFs};
+    use varve_core::oci::{Bounds, Compression, RootFs};
     use varve_core::{DiffId, Digest, Platform};
 
     use super::*;
@@ -65,7 +65,7 @@ mod tests {
     fn config(layers: usize) -> ImageConfig {
         let diff_ids = (0..layers).map(|n| DiffId(Digest::of(&[n as u8]))).collect();
         let text = r#"{"os":"linux","architecture":"arm64","rootfs":{}}"#;
-        let config = ImageConfig::parse(text.as_bytes()).unwrap();
+        let config = ImageConfig::parse(text.as_bytes(), &Bounds::default()).unwrap();
         ImageConfig { rootfs: RootFs { diff_ids }, ..config }
     }
 

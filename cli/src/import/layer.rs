@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use varve_core::oci::Compression;
 use varve_core::unpack::Layer;
 use varve_core::{Descriptor, DiffId, Digest, Error, Hasher, MediaType, Result};
-use varve_snapshotter::apply::inflated;
+use varve_snapshotter::apply::{Limits, inflated};
 
 use crate::archive::{Intake, Packed, Taking};
 
@@ -25,7 +25,7 @@ enum Event {
 /// Takes the layer in.
 pub async fn take(packed: Packed, intake: &Intake) -> Result<Layer> {
     let compression = packed.compression;
-    let mut events = read(packed)?;
+    let mut events = read(packed, intake.limits.clone())?;
     let taking = intake.begin(0, None).await?;
     let mut taking = taking.ok_or_else(|| Error::internal("a blob of no digest is here"))?;
     let (size, diff_id) = match store(&mut taking, &mut events).await {
@@ -57,12 +57,12 @@ async fn store(taking: &mut Taking, events: &mut Events) -> Result<(u64, Option<
     }
 }
 
-fn read(packed: Packed) -> Result<Events> {
+fn read(packed: Packed, limits: Limits) -> Result<Events> {
     let (to, from) = mpsc::channel(AHEAD);
     let compression = packed.compression;
     let read = move || {
         let tee = Tee { raw: packed.raw(), to: to.clone() };
-        let end = hash(compression, tee).map_err(|error| {
+        let end = hash(compression, tee, &limits).map_err(|error| {
             let message = format!("cannot be read to its end as {}", word(compression));
             Error::invalid(message).with_source(error)
         });
@@ -82,9 +82,13 @@ fn word(compression: Compression) -> &'static str {
 }
 
 /// Reads all of it. What is not compressed the store hashes.
-fn hash(compression: Compression, tee: Tee<impl Read>) -> io::Result<Option<DiffId>> {
+fn hash(
+    compression: Compression,
+    tee: Tee<impl Read>,
+    limits: &Limits,
+) -> io::Result<Option<DiffId>> {
     let raw = BufReader::with_capacity(CHUNK, tee);
-    let mut reader = inflated(compression, raw)?;
+    let mut reader = inflated(compression, raw, limits)?;
     if compression == Compression::None {
         return io::copy(&mut reader, &mut io::sink()).map(|_| None);
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use varve_core::oci::{ImageConfig, MAX_DOCUMENT};
+use varve_core::oci::ImageConfig;
 use varve_core::{Descriptor, DiffId, Digest, Error, MediaType, Result, ResultExt};
 use varve_snapshotter::apply::sniff;
 
@@ -26,8 +26,8 @@ pub struct Composed {
 pub async fn compose(shelf: &Shelf, intake: &Intake, item: &DockerItem) -> Result<Composed> {
     let noun = || format!("config {:?}", item.config);
     let file = shelf.file(&item.config)?.ok_or_else(|| missing(&item.config))?;
-    let bytes = intake.read(&file, MAX_DOCUMENT).await.context(noun)?;
-    let config = ImageConfig::parse(&bytes).context(noun)?;
+    let bytes = intake.document(&file).await.context(noun)?;
+    let config = ImageConfig::parse(&bytes, &intake.bounds).context(noun)?;
     let diff_ids = &config.rootfs.diff_ids;
     if diff_ids.len() != item.layers.len() {
         let (diff_ids, layers) = (diff_ids.len(), item.layers.len());

@@ -2,13 +2,10 @@
 
 use std::collections::HashSet;
 
-use varve_core::oci::{Document, MAX_DOCUMENT, Manifest};
+use varve_core::oci::{Document, Manifest};
 use varve_core::{Descriptor, Error, Result, ResultExt};
 
 use super::bring::Bring;
-
-/// Most indexes and manifests of one image.
-const MOST: usize = 2048;
 
 /// Documents of an image that are here now.
 #[derive(Default)]
@@ -30,6 +27,7 @@ impl Tree {
 pub async fn documents(bring: &Bring<'_>, target: &Descriptor) -> Result<Tree> {
     let (mut tree, mut seen) = (Tree::default(), HashSet::from([target.digest]));
     let mut level = vec![target.clone()];
+    let bounds = &bring.session.services.bounds;
     while !level.is_empty() {
         let mut below = Vec::new();
         for descriptor in level {
@@ -38,9 +36,7 @@ pub async fn documents(bring: &Bring<'_>, target: &Descriptor) -> Result<Tree> {
             let documents = children.filter(|child| is_document(child)).cloned();
             below.extend(documents.filter(|child| seen.insert(child.digest)));
             tree.documents.push((descriptor, document));
-            if seen.len() > MOST {
-                return Err(Error::exhausted(format!("more than {MOST} indexes and manifests")));
-            }
+            bounds.check_documents(seen.len())?;
         }
         level = below;
     }
@@ -61,16 +57,13 @@ async fn document(bring: &Bring<'_>, descriptor: &Descriptor) -> Result<Option<D
     if !is_document(descriptor) {
         return Err(Error::invalid(format!("{}: is no image", noun())));
     }
-    if descriptor.size > MAX_DOCUMENT {
-        let size = descriptor.size;
-        let message = format!("{}: {size} bytes, more than {MAX_DOCUMENT}", noun());
-        return Err(Error::exhausted(message));
-    }
+    let bounds = &bring.session.services.bounds;
+    bounds.check_size(descriptor.size).context(noun)?;
     if !bring.blob(descriptor).await.context(noun)? {
         return Ok(None);
     }
     let content = bring.intake.content();
     let reader = content.reader(bring.intake.scope(), &digest).await?;
-    let bytes = reader.read_all(MAX_DOCUMENT).await.context(noun)?;
-    Document::parse(kind, &bytes).context(noun).map(Some)
+    let bytes = reader.read_all(bounds.document).await.context(noun)?;
+    Document::parse(kind, &bytes, bounds).context(noun).map(Some)
 }

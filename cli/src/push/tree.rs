@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use varve_core::oci::Document;
 use varve_core::{Descriptor, Error, MediaType, Platform, Result, ResultExt, Scope};
@@ -86,7 +87,8 @@ fn called(descriptor: &Descriptor) -> String {
     platform.map_or_else(|| descriptor.digest.to_string(), ToString::to_string)
 }
 
-/// Looks at what is in the store.
+/// Looks at what is in the store. An index may list the same child a thousand times, and so may that: what is
+/// looked at below one name is counted, as often as it is listed.
 #[derive(Clone, Copy)]
 pub struct Looker<'a> {
     pub services: &'a Services,
@@ -98,20 +100,31 @@ type Looked<'a> = Pin<Box<dyn Future<Output = Result<Tree>> + Send + 'a>>;
 impl Looker<'_> {
     /// What is here of `target` and below it.
     pub async fn look(&self, target: &Descriptor) -> Result<Tree> {
-        self.at(target, 0).await
+        self.at(target, 0, &AtomicUsize::new(0)).await
     }
 
-    fn at<'a>(&'a self, descriptor: &'a Descriptor, depth: usize) -> Looked<'a> {
+    fn at<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        depth: usize,
+        seen: &'a AtomicUsize,
+    ) -> Looked<'a> {
         Box::pin(async move {
+            self.services.bounds.check_documents(seen.fetch_add(1, Ordering::Relaxed))?;
             let part = match self.has(descriptor).await? {
-                true => self.part(descriptor, depth).await?,
+                true => self.part(descriptor, depth, seen).await?,
                 false => Part::Absent,
             };
             Ok(Tree { descriptor: descriptor.clone(), part })
         })
     }
 
-    async fn part(&self, descriptor: &Descriptor, depth: usize) -> Result<Part> {
+    async fn part(
+        &self,
+        descriptor: &Descriptor,
+        depth: usize,
+        seen: &AtomicUsize,
+    ) -> Result<Part> {
         let kind = &descriptor.media_type;
         if !kind.is_index() && !kind.is_manifest() {
             return Ok(Part::Blob);
@@ -126,7 +139,7 @@ impl Looker<'_> {
             Document::Index(index) => {
                 let mut children = Vec::with_capacity(index.manifests.len());
                 for child in &index.manifests {
-                    children.push(self.at(child, depth + 1).await?);
+                    children.push(self.at(child, depth + 1, seen).await?);
                 }
                 Ok(Part::Index(children))
             }

@@ -1,7 +1,7 @@
 //! Every service in this process, below one root.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use varve_rpc::served::Store;
 use varve_snapshotter::Set;
 
 use super::Services;
+use crate::config::Config;
 
 /// The services, and what has to be closed.
 pub struct Embedded {
@@ -28,13 +29,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens what every command needs; snapshotters are opened when they are asked for. Registries are
-    /// configured below `hosts_dirs`; where none is named, below the usual ones.
-    pub async fn open(root: &Path, hosts_dirs: &[PathBuf]) -> Result<Self> {
+    /// Opens what every command needs; snapshotters are opened when they are asked for.
+    pub async fn open(root: &Path, config: &Config) -> Result<Self> {
         let content_dir = root.join("content");
-        let store = content_store(&content_dir).await?;
-        let registry = registry(hosts_dirs);
-        let snapshotters = Arc::new(snapshotters(root, &store));
+        let store = content_store(&content_dir, config).await?;
+        let registry = config.registry();
+        let snapshotters = Arc::new(snapshotters(root, config, &store));
         let collector = WithAll { store: store.clone(), snapshotters: snapshotters.clone() };
         let telling = Store { collector: Arc::new(collector), ..Store::from(store.clone()) };
         let bus = Bus::new();
@@ -42,8 +42,8 @@ impl Embedded {
         let Store { content, images, leases, namespaces, containers, collector, fsck } =
             announce::store(telling, &to);
         let services = Services {
-            resolver: resolver(content.clone(), registry.clone()),
-            fetcher: fetcher(content.clone(), registry),
+            resolver: resolver(content.clone(), registry.clone(), config),
+            fetcher: fetcher(content.clone(), registry, config),
             content,
             images,
             leases,
@@ -53,6 +53,8 @@ impl Embedded {
             fsck,
             snapshotters: announce::snapshotters(snapshotters.clone(), &to),
             content_dir: Some(content_dir),
+            bounds: config.images,
+            limits: config.snapshotter.limits.clone(),
         };
         Ok(Self { services, bus, store, snapshotters })
     }
@@ -76,32 +78,26 @@ impl Embedded {
     }
 }
 
-async fn content_store(dir: &Path) -> Result<Arc<ContentStore>> {
-    varve_content_store::open(varve_content_store::Config::new(dir)).await
+async fn content_store(dir: &Path, config: &Config) -> Result<Arc<ContentStore>> {
+    let config = varve_content_store::Config { dir: dir.into(), ..config.store.clone() };
+    varve_content_store::open(config).await
 }
 
-/// A client of registries; where no directory is named, they are configured in the usual ones.
-pub fn registry(hosts_dirs: &[PathBuf]) -> Client {
-    let mut config = varve_registry::Config::default();
-    if !hosts_dirs.is_empty() {
-        config.hosts_dirs = hosts_dirs.to_vec();
-    }
-    Client::new(config)
-}
-
-pub fn resolver(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Resolver> {
+pub fn resolver(content: Arc<dyn Content>, registry: Client, config: &Config) -> Arc<dyn Resolver> {
     let dependencies = varve_resolver::Dependencies { content, registry };
-    Arc::new(varve_resolver::open(varve_resolver::Config::default(), dependencies))
+    let config = varve_resolver::Config { images: config.images };
+    Arc::new(varve_resolver::open(config, dependencies))
 }
 
-pub fn fetcher(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Fetcher> {
+pub fn fetcher(content: Arc<dyn Content>, registry: Client, config: &Config) -> Arc<dyn Fetcher> {
     let dependencies = varve_fetcher::Dependencies { content, registry };
-    Arc::new(varve_fetcher::open(varve_fetcher::Config::default(), dependencies))
+    Arc::new(varve_fetcher::open(config.fetcher.clone(), dependencies))
 }
 
 /// Those of this root.
-fn snapshotters(root: &Path, store: &Arc<ContentStore>) -> Set {
-    let template = varve_snapshotter::Config::new(root.join("snapshotters"));
+fn snapshotters(root: &Path, config: &Config, store: &Arc<ContentStore>) -> Set {
+    let root = root.join("snapshotters");
+    let template = varve_snapshotter::Config { root, ..config.snapshotter.clone() };
     let neighbours =
         varve_snapshotter::Dependencies { content: store.clone(), leases: store.clone() };
     Set::new(template, BTreeMap::new(), neighbours, store.clone())

@@ -1,24 +1,23 @@
 //! Services elsewhere: all behind one address, or each behind its own.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use varve_core::Result;
 use varve_core::content::Content;
-use varve_registry::Client;
+use varve_core::oci::Bounds;
 use varve_rpc::channel::{Channel, channel};
 use varve_rpc::{
     Address, collect, containerd, containers, content, fetcher, images, leases, namespaces,
     resolver, unpack,
 };
+use varve_snapshotter::apply::Limits;
 
 use super::{Services, embedded};
 use crate::args::Global;
+use crate::config::Config;
 
 /// Where each service is reached, as deploy/config/client.toml has it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Addresses {
     pub content_store: Address,
     pub snapshotter: Address,
@@ -26,21 +25,13 @@ pub struct Addresses {
     pub fetcher: Address,
 }
 
-impl Addresses {
-    /// Reads them from a file.
-    pub fn load(path: &Path) -> Result<Self> {
-        varve_rpc::config::load(path)
-    }
-}
-
 /// The addresses that --address or --config name; none for those of a root.
 pub fn named(global: &Global) -> Result<Vec<Address>> {
     if let Some(address) = &global.address {
         return Ok(vec![address.clone()]);
     }
-    let Some(file) = &global.config else { return Ok(Vec::new()) };
-    let Addresses { content_store, snapshotter, resolver, fetcher } = Addresses::load(file)?;
-    Ok(vec![content_store, snapshotter, resolver, fetcher])
+    let all = |it: Addresses| vec![it.content_store, it.snapshotter, it.resolver, it.fetcher];
+    Ok(Config::of(global)?.addresses.map(all).unwrap_or_default())
 }
 
 /// Clients of the services at `addresses`. Connections are made when they are needed.
@@ -64,10 +55,10 @@ pub fn at(daemon: Channel) -> Services {
 }
 
 /// Clients of a containerd. What it has no service for is done here: names are resolved and blobs are fetched with
-/// `registry`.
-pub fn at_containerd(channel: Channel, registry: Client) -> Services {
+/// `config`.
+pub fn at_containerd(channel: Channel, config: &Config) -> Services {
     let content: Arc<dyn Content> = Arc::new(content::Client::of_containerd(channel.clone()));
-    let services = at(channel.clone());
+    let (services, registry) = (at(channel.clone()), config.registry());
     let leases = Arc::new(containerd::Leases(services.leases.clone()));
     let images = Arc::new(containerd::Images {
         images: services.images.clone(),
@@ -84,8 +75,8 @@ pub fn at_containerd(channel: Channel, registry: Client) -> Services {
         collector: collector.clone(),
         fsck: collector,
         snapshotters: Arc::new(containerd::Snapshotters { channel, content: content.clone() }),
-        resolver: embedded::resolver(content.clone(), registry.clone()),
-        fetcher: embedded::fetcher(content.clone(), registry),
+        resolver: embedded::resolver(content.clone(), registry.clone(), config),
+        fetcher: embedded::fetcher(content.clone(), registry, config),
         content,
         images,
         leases,
@@ -114,5 +105,7 @@ fn over(channels: &Channels) -> Services {
         fetcher: Arc::new(fetcher::Client::new(channels.fetcher.clone())),
         snapshotters: Arc::new(unpack::Client::new(channels.snapshotter.clone())),
         content_dir: None,
+        bounds: Bounds::default(),
+        limits: Limits::default(),
     }
 }

@@ -15,7 +15,7 @@ use std::fs;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
-use varve_core::oci::{Document, MAX_DOCUMENT};
+use varve_core::oci::Document;
 use varve_core::{Descriptor, Digest, Namespace, Result};
 use varve_meta::Db;
 
@@ -179,12 +179,12 @@ fn write(layout: &Layout, view: &impl View, generation: u64) -> Result<HashSet<D
 
 /// The parsed blob; `None` where it is not here, too large, or neither index nor manifest.
 pub fn document(layout: &Layout, descriptor: &Descriptor) -> Option<Document> {
-    let size = layout.blob_size(&descriptor.digest).filter(|size| *size <= MAX_DOCUMENT)?;
-    if size != descriptor.size {
+    let size = layout.blob_size(&descriptor.digest)?;
+    if size != descriptor.size || size > layout.images.document {
         return None;
     }
     let bytes = fs::read(layout.blob(&descriptor.digest)).ok()?;
-    Document::parse(&descriptor.media_type, &bytes).ok()
+    Document::parse(&descriptor.media_type, &bytes, &layout.images).ok()
 }
 
 #[cfg(test)]

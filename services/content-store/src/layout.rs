@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use varve_core::oci::Bounds;
 use varve_core::{Digest, Error, Result};
 
 use crate::records::values::Seal;
@@ -19,13 +20,15 @@ const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
+    /// What is read of its documents.
+    pub images: Bounds,
 }
 
 impl Layout {
     /// Makes what is missing of the directory, private to its owner. One that was there before
     /// keeps the mode that somebody gave it.
-    pub fn open(root: &Path) -> Result<Self> {
-        let layout = Self { root: root.to_owned() };
+    pub fn open(root: &Path, images: Bounds) -> Result<Self> {
+        let layout = Self { root: root.to_owned(), images };
         for dir in [root.to_owned(), layout.blobs(), layout.ingests(), layout.bodies()] {
             make_dir(&dir)?;
         }

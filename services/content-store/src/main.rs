@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use varve_content_store::Scrub;
 use varve_core::Result;
+use varve_core::oci::Bounds;
 use varve_rpc::events::{Announcer, Bus};
 use varve_rpc::{Address, Served, Shutdown, announce, process, proxied, serve};
 
@@ -15,6 +16,10 @@ use varve_rpc::{Address, Served, Shutdown, announce, process, proxied, serve};
 struct Config {
     listen: Address,
     root: PathBuf,
+    #[serde(default)]
+    store: varve_content_store::Config,
+    #[serde(default)]
+    images: Bounds,
     #[serde(default)]
     proxy: proxied::Config,
     #[serde(default)]
@@ -27,7 +32,8 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<()> {
     let shutdown = Shutdown::on_signal()?;
-    let store = varve_content_store::Config::new(config.root.join("content"));
+    let (dir, images) = (config.root.join("content"), config.images);
+    let store = varve_content_store::Config { dir, images, ..config.store };
     let store = varve_content_store::open(store).await?;
     let listener = process::listen(&config.listen).await?;
     let proxy = config.proxy.bind().await?;

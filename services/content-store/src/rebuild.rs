@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use varve_core::images::{Image, Record};
-use varve_core::oci::{Document, MAX_DOCUMENT};
+use varve_core::oci::{Bounds, Document};
 use varve_core::{Descriptor, Digest, Error, Labels, MediaType, Namespace, Result, Timestamp};
 use varve_meta::Recovery;
 
@@ -116,15 +116,17 @@ impl Store {
             return Ok(None);
         }
         let facts = file.metadata().map_err(|error| crate::layout::at(&path, error))?;
-        let labels =
-            if size <= MAX_DOCUMENT { self.implied_labels(&digest) } else { Labels::new() };
+        let labels = match size <= self.layout.images.document {
+            true => self.implied_labels(&digest),
+            false => Labels::new(),
+        };
         Ok(Some(Found { digest, seal: Seal::of(&facts), labels }))
     }
 
     /// The edges of a blob that is an index or a manifest, as a pull labels them.
     fn implied_labels(&self, digest: &Digest) -> Labels {
         let bytes = std::fs::read(self.layout.blob(digest)).unwrap_or_default();
-        match parse(&bytes) {
+        match parse(&bytes, &self.layout.images) {
             Some(document) => edge_labels(&document),
             None => Labels::new(),
         }
@@ -151,14 +153,14 @@ fn until(quiet: Duration) -> Result<Timestamp> {
 }
 
 /// A document is what it says it is, or what its shape says.
-fn parse(bytes: &[u8]) -> Option<Document> {
+fn parse(bytes: &[u8], bounds: &Bounds) -> Option<Document> {
     let kinds = [
         MediaType::OciManifest,
         MediaType::OciIndex,
         MediaType::DockerManifest,
         MediaType::DockerList,
     ];
-    kinds.iter().find_map(|kind| Document::parse(kind, bytes).ok())
+    kinds.iter().find_map(|kind| Document::parse(kind, bytes, bounds).ok())
 }
 
 /// containerd's names: `gc.ref.content.m.N` for an index's manifests, `.config` and `.l.N` for a

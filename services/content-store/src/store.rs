@@ -44,7 +44,7 @@ pub struct Store {
 impl Store {
     /// Opens or makes the store. Blocks.
     pub fn open(config: Config) -> Result<Self> {
-        let layout = Layout::open(&config.dir)?;
+        let layout = Layout::open(&config.dir, config.images)?;
         let options = Options { name: "content", ..Options::default() };
         let (db, recovery) = Db::open(&layout.meta(), options)?;
         layout.empty_passing()?;

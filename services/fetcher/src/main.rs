@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use varve_core::Result;
+use varve_core::oci::Bounds;
 use varve_fetcher::Dependencies;
 use varve_registry::Client;
 use varve_rpc::channel::channel;
@@ -20,6 +21,8 @@ struct Config {
     registry: varve_registry::Config,
     #[serde(default)]
     fetcher: varve_fetcher::Config,
+    #[serde(default)]
+    images: Bounds,
 }
 
 fn main() -> ExitCode {
@@ -29,7 +32,8 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> Result<()> {
     let shutdown = Shutdown::on_signal()?;
     let content = Arc::new(content::Client::new(channel(&config.content_store)));
-    let dependencies = Dependencies { content, registry: Client::new(config.registry) };
+    let registry = varve_registry::Config { images: config.images, ..config.registry };
+    let dependencies = Dependencies { content, registry: Client::new(registry) };
     let fetcher = varve_fetcher::open(config.fetcher, dependencies);
     let listener = process::listen(&config.listen).await?;
     process::ready();

@@ -1,19 +1,10 @@
 //! Limits of choosing a manifest. Those of talking to registries are the registry client's.
 
-use serde::Deserialize;
+use varve_core::oci::Bounds;
 
 /// What bounds a walk through nested indexes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// Indexes inside one another that are followed. Real images nest none or one.
-    pub depth: usize,
-    /// Indexes that are read for one choice.
-    pub indexes: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { depth: 4, indexes: 64 }
-    }
+    /// How many indexes, how deep, and how large each may be.
+    pub images: Bounds,
 }

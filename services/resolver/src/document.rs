@@ -1,22 +1,20 @@
 //! A document as the registry has it, looked at and kept nowhere.
 
 use bytes::{Bytes, BytesMut};
-use varve_core::oci::MAX_DOCUMENT;
+use varve_core::oci::Bounds;
 use varve_core::remotes::Remote;
-use varve_core::{Descriptor, Digest, Error, Result};
+use varve_core::{Descriptor, Digest, Error, Result, ResultExt};
 use varve_registry::{BlobStream, Client, Failure};
 
 /// Reads it to its end; what breaks off is read anew, as it is small.
 pub(crate) async fn document(
+    bounds: &Bounds,
     client: &Client,
     remote: &Remote,
     document: &Descriptor,
 ) -> Result<Bytes> {
     let Descriptor { digest, size, .. } = document;
-    if *size > MAX_DOCUMENT {
-        let limit = format!("has {size} bytes, more than {MAX_DOCUMENT}");
-        return Err(Error::exhausted(format!("document {digest}: {limit}")));
-    }
+    bounds.check_size(*size).context(|| format!("document {digest}"))?;
     let repository = client.open(remote)?;
     let mut budget = repository.budget();
     loop {

@@ -40,7 +40,7 @@ struct Service {
 #[async_trait]
 impl Resolver for Service {
     async fn resolve(&self, remote: &Remote) -> Result<Descriptor> {
-        resolve::resolve(&self.dependencies.registry, remote).await
+        resolve::resolve(&self.config.images, &self.dependencies.registry, remote).await
     }
 
     async fn select(
@@ -49,11 +49,12 @@ impl Resolver for Service {
         target: &Descriptor,
         platform: &Platform,
     ) -> Result<Descriptor> {
-        select::select(&self.config, &*self.dependencies.content, scope, target, platform).await
+        select::select(&self.config.images, &*self.dependencies.content, scope, target, platform)
+            .await
     }
 
     async fn document(&self, remote: &Remote, document: &Descriptor) -> Result<Bytes> {
-        document::document(&self.dependencies.registry, remote, document).await
+        document::document(&self.config.images, &self.dependencies.registry, remote, document).await
     }
 
     async fn tags(&self, remote: &Remote) -> Result<Vec<String>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use varve_core::Result;
+use varve_core::oci::Bounds;
 use varve_registry::Client;
 use varve_resolver::Dependencies;
 use varve_rpc::channel::channel;
@@ -19,7 +20,7 @@ struct Config {
     #[serde(default)]
     registry: varve_registry::Config,
     #[serde(default)]
-    resolver: varve_resolver::Config,
+    images: Bounds,
 }
 
 fn main() -> ExitCode {
@@ -29,8 +30,10 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> Result<()> {
     let shutdown = Shutdown::on_signal()?;
     let content = Arc::new(content::Client::new(channel(&config.content_store)));
-    let dependencies = Dependencies { content, registry: Client::new(config.registry) };
-    let resolver = varve_resolver::open(config.resolver, dependencies);
+    let registry = varve_registry::Config { images: config.images, ..config.registry };
+    let dependencies = Dependencies { content, registry: Client::new(registry) };
+    let config_of_images = varve_resolver::Config { images: config.images };
+    let resolver = varve_resolver::open(config_of_images, dependencies);
     let listener = process::listen(&config.listen).await?;
     process::ready();
     let served = Served::default().resolver(Arc::new(resolver));

@@ -1,12 +1,23 @@
 //! A reference to a descriptor: one HEAD, or a GET where a HEAD does not tell enough.
 
-use varve_core::oci::MAX_DOCUMENT;
+use varve_core::oci::Bounds;
 use varve_core::remotes::Remote;
 use varve_core::{Descriptor, Digest, Error, Kind, Result, ResultExt};
 use varve_registry::{ASK, Budget, Client, Head, Repository};
 
 /// The digest of the reference decides; its tag is only asked whether it says the same.
-pub(crate) async fn resolve(client: &Client, remote: &Remote) -> Result<Descriptor> {
+pub(crate) async fn resolve(
+    bounds: &Bounds,
+    client: &Client,
+    remote: &Remote,
+) -> Result<Descriptor> {
+    let descriptor = descriptor(client, remote).await?;
+    let noun = || format!("manifest for {}@{}", remote.reference.repository(), descriptor.digest);
+    bounds.check_size(descriptor.size).context(noun)?;
+    Ok(descriptor)
+}
+
+async fn descriptor(client: &Client, remote: &Remote) -> Result<Descriptor> {
     let repository = client.open(remote)?;
     let mut budget = repository.budget();
     let reference = &remote.reference;
@@ -80,10 +91,6 @@ fn whole(
     if head.digest.is_some_and(|said| said != digest) {
         let message = format!("manifest for {name}@{digest}: the registry offers another; {ASK}");
         return Err(Error::precondition(message));
-    }
-    if size > MAX_DOCUMENT {
-        let limit = format!("has {size} bytes, more than {MAX_DOCUMENT}");
-        return Err(Error::exhausted(format!("manifest for {name}@{digest}: {limit}")));
     }
     Ok(Some(Descriptor::new(media_type, digest, size)))
 }

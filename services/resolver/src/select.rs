@@ -7,16 +7,14 @@
 use std::collections::{BTreeSet, HashSet};
 
 use varve_core::content::Content;
-use varve_core::oci::{Document, MAX_DOCUMENT};
+use varve_core::oci::{Bounds, Document};
 use varve_core::{Descriptor, Digest, Error, Platform, Result, ResultExt, Scope};
-
-use crate::config::Config;
 
 /// Platforms that an error lists.
 const LISTED: usize = 40;
 
 pub(crate) async fn select(
-    config: &Config,
+    bounds: &Bounds,
     content: &dyn Content,
     scope: &Scope,
     target: &Descriptor,
@@ -29,7 +27,7 @@ pub(crate) async fn select(
         let what = format!("{} is {}", target.digest, target.media_type);
         return Err(Error::invalid(format!("{what}, and neither an index nor a manifest")));
     }
-    let walk = Walk { config, content, scope };
+    let walk = Walk { bounds, content, scope };
     let mut found = Found::new(platform);
     walk.below(target, &mut found).await?;
     found.choice().ok_or_else(|| found.nothing(target))
@@ -37,7 +35,7 @@ pub(crate) async fn select(
 
 /// How indexes are read.
 struct Walk<'a> {
-    config: &'a Config,
+    bounds: &'a Bounds,
     content: &'a dyn Content,
     scope: &'a Scope,
 }
@@ -47,7 +45,7 @@ impl Walk<'_> {
     async fn below(&self, target: &Descriptor, found: &mut Found<'_>) -> Result<()> {
         let mut seen = HashSet::from([target.digest]);
         let mut level = vec![target.clone()];
-        for _ in 0..=self.config.depth {
+        for _ in 0..=self.bounds.depth {
             let mut next = Vec::new();
             for index in &level {
                 for child in self.children(index).await? {
@@ -62,12 +60,12 @@ impl Walk<'_> {
             }
             level = next;
         }
-        let depth = self.config.depth;
+        let depth = self.bounds.depth;
         Err(bad(target, &format!("indexes lie in it more than {depth} deep")))
     }
 
     fn check_number(&self, target: &Descriptor, seen: usize) -> Result<()> {
-        let most = self.config.indexes;
+        let most = self.bounds.indexes;
         if seen > most {
             return Err(bad(target, &format!("it and those below are more than {most} indexes")));
         }
@@ -77,8 +75,8 @@ impl Walk<'_> {
     async fn children(&self, index: &Descriptor) -> Result<Vec<Descriptor>> {
         let noun = || format!("index {}", index.digest);
         let reader = self.content.reader(self.scope, &index.digest).await.context(noun)?;
-        let bytes = reader.read_all(MAX_DOCUMENT).await.context(noun)?;
-        match Document::parse(&index.media_type, &bytes).context(noun)? {
+        let bytes = reader.read_all(self.bounds.document).await.context(noun)?;
+        match Document::parse(&index.media_type, &bytes, self.bounds).context(noun)? {
             Document::Index(index) => Ok(index.manifests),
             Document::Manifest(_) => Err(bad(index, "is a manifest")),
         }

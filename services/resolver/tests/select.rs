@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use varve_core::content::{Commit, Content, OpenWriter};
+use varve_core::oci::Bounds;
 use varve_core::remotes::Resolver;
 use varve_core::testsuite::memory::Store;
 use varve_core::{Descriptor, Digest, Error, Kind, MediaType, Platform, Scope};
@@ -18,10 +19,14 @@ struct House {
 }
 
 fn house() -> House {
+    bounded(Bounds::default())
+}
+
+fn bounded(images: Bounds) -> House {
     let store = Store::new();
     let registry = Client::new(varve_registry::Config::impatient());
     let dependencies = Dependencies { content: Arc::new(store.clone()), registry };
-    House { store, resolver: Box::new(varve_resolver::open(Config::default(), dependencies)) }
+    House { store, resolver: Box::new(varve_resolver::open(Config { images }, dependencies)) }
 }
 
 impl House {
@@ -156,7 +161,7 @@ async fn a_nested_index_for_another_platform_need_not_be_here() {
 async fn indexes_nested_without_end_are_refused() {
     let house = house();
     let mut index = house.index(vec![on("deep", "linux", "amd64", "")]).await;
-    for _ in 0..=Config::default().depth {
+    for _ in 0..=Config::default().images.depth {
         index = house.index(vec![nested(&index)]).await;
     }
     let error = house.select(&index, AMD64).await.unwrap_err();
@@ -170,7 +175,7 @@ async fn the_same_index_named_a_thousand_times_is_read_once_and_many_are_too_man
     let outer = house.index(vec![nested(&inner); 1000]).await;
     assert_eq!(house.select(&outer, AMD64).await.unwrap(), named("deep"));
     let mut many = Vec::new();
-    for number in 0..=Config::default().indexes {
+    for number in 0..=Config::default().images.indexes {
         let name = number.to_string();
         many.push(nested(&house.index(vec![on(&name, "linux", "arm64", "")]).await));
     }
@@ -182,4 +187,27 @@ async fn the_same_index_named_a_thousand_times_is_read_once_and_many_are_too_man
 async fn a_layer_is_no_target() {
     let target = Descriptor::new(MediaType::Other("x/y".into()), named("x"), 1);
     assert_eq!(house().select(&target, AMD64).await.unwrap_err().kind(), Kind::InvalidArgument);
+}
+
+#[tokio::test]
+async fn depth_number_breadth_and_size_are_those_of_the_configuration() {
+    let usual = Bounds::default();
+    for (images, why) in [
+        (Bounds { depth: 1, ..usual }, "more than 1 deep"),
+        (Bounds { indexes: 2, ..usual }, "more than 2 indexes"),
+        (Bounds { children: 1, ..usual }, "2 manifests, more than 1"),
+        (Bounds { document: 300, ..usual }, "more than 300"),
+    ] {
+        for (images, allowed) in [(images, false), (usual, true)] {
+            let house = bounded(images);
+            let inner = house.index(vec![on("deep", "linux", "amd64", "")]).await;
+            let middle = house.index(vec![nested(&inner)]).await;
+            let other = on("other", "linux", "s390x", "");
+            let outer = house.index(vec![nested(&middle), other]).await;
+            let chosen = house.select(&outer, AMD64).await.map_err(|error| error.chain());
+            assert_eq!(chosen.is_ok(), allowed, "{why}: {chosen:?}");
+            let told = chosen.err().unwrap_or_else(|| why.to_owned());
+            assert!(told.contains(why), "{told}");
+        }
+    }
 }

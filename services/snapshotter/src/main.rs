@@ -22,6 +22,8 @@ struct Config {
     content_store: Address,
     root: PathBuf,
     #[serde(default)]
+    snapshotter: varve_snapshotter::Config,
+    #[serde(default)]
     aliases: BTreeMap<String, String>,
     #[serde(default)]
     proxy: proxied::Config,
@@ -40,7 +42,8 @@ async fn run(config: Config) -> Result<()> {
         leases: Arc::new(leases::Client::new(store.clone())),
     };
     let collector = Arc::new(collect::Client::new(store.clone()));
-    let template = varve_snapshotter::Config::new(config.root.join("snapshotters"));
+    let root = config.root.join("snapshotters");
+    let template = varve_snapshotter::Config { root, ..config.snapshotter };
     let set = Arc::new(Set::new(template, config.aliases, neighbours, collector));
     set.announce_used().await;
     let listener = process::listen(&config.listen).await?;

@@ -1,6 +1,7 @@
 //! Images that would reach out of their container, were they let (THREATS: config to running container).
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::json;
@@ -126,4 +127,101 @@ fn labels_of_an_image_that_an_engine_acts_by_are_not_taken_over() {
     assert_eq!(labels["varve.image"].as_str().unwrap().len(), "sha256:".len() + 64);
     let error = yard.varve.fail(&["rmi", &image]).unwrap();
     assert!(error.contains("is using its referenced image"), "{error}");
+}
+
+/// Content, mode, owner and number of names of all that is below a directory.
+fn facts(dir: &Path) -> Vec<String> {
+    let mut facts = Vec::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(path) = left.pop() {
+        let about = path.symlink_metadata().unwrap();
+        let content = if about.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        let (mode, owner, names) = (about.mode(), (about.uid(), about.gid()), about.nlink());
+        facts.push(format!("{} {mode:o} {owner:?} {names} {content:?}", path.display()));
+        if about.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    facts.sort();
+    facts
+}
+
+#[test]
+fn what_an_image_says_of_volumes_and_directories_reaches_nothing_of_the_machine() {
+    let Some(yard) = Yard::new("volumes_and_directories").unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let canary = dir.path().join("canary");
+    fs::create_dir(&canary).unwrap();
+    fs::write(canary.join("secret"), "untouched\n").unwrap();
+    let (before, path) = (facts(dir.path()), canary.to_str().unwrap());
+    let up = format!("/../../../../../../../..{path}");
+    let layer =
+        || Layer::new().symlink("data", path).symlink("etc/group", &format!("{path}/group"));
+    let program = ["sh", "-c", "ls -a / /data 2>&1; cat /data/secret 2>&1; true"];
+    for (n, run_with) in [
+        json!({"Cmd": ["true"], "Env": ["PATH=/bin"], "Volumes": {up.as_str(): {}, "/data": {}, "/../../etc": {}}}),
+        json!({"Cmd": ["true"], "Env": ["PATH=/bin"], "WorkingDir": "/data"}),
+        json!({"Cmd": ["true"], "Env": ["PATH=/bin"], "WorkingDir": format!("{up}/made")}),
+        json!({"Cmd": ["true"], "Env": ["PATH=/bin"], "WorkingDir": "/data/made"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let image = on_base(&yard, &format!("v{n}"), layer(), run_with);
+        let told = run(&yard, &image, &[], &program);
+        assert!(!told.out.contains("untouched"), "{}", told.out);
+        assert_eq!(facts(dir.path()), before, "{n}: {}", told.err);
+    }
+    // A volume of the user's goes where the container's own link leads, which is inside.
+    let given = tempfile::tempdir().unwrap();
+    let volume = format!("{}:/data", given.path().display());
+    let image = on_base(&yard, "given", layer(), json!({"Cmd": ["true"], "Env": ["PATH=/bin"]}));
+    let told = run(&yard, &image, &["-v", &volume], &["sh", "-c", "touch /data/x"]);
+    assert_eq!(facts(dir.path()), before, "{}", told.err);
+    // And over /proc it goes by no name.
+    let image = on_base(
+        &yard,
+        "proc",
+        Layer::new().symlink("p", "/proc").symlink("q", "proc/sys"),
+        json!({"Cmd": ["true"], "Env": ["PATH=/bin"]}),
+    );
+    for target in ["/proc", "//proc/", "/./proc/sys", "/p", "/q"] {
+        let volume = format!("{}:{target}", given.path().display());
+        let told = run(&yard, &image, &["-v", &volume], &["true"]);
+        assert_ne!(told.status, Some(0), "{target}");
+    }
+}
+
+#[test]
+fn a_group_of_the_machine_is_no_group_of_a_user() {
+    let Some(yard) = Yard::new("a_group_of_the_machine").unwrap() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("group"), "wheel:x:4343:app\n").unwrap();
+    let target = dir.path().join("group");
+    let layer = Layer::new().symlink("etc/group", target.to_str().unwrap());
+    let run_with = json!({"Cmd": ["id", "-G"], "User": "app", "Env": ["PATH=/bin"]});
+    let image = on_base(&yard, "groups", layer, run_with);
+    let told = run(&yard, &image, &[], &[]);
+    assert!(!told.out.contains("4343"), "{}{}", told.out, told.err);
+    let told = run(&yard, &image, &["-u", "app:wheel"], &["id", "-G"]);
+    assert_eq!(told.status, Some(125), "{}", told.out);
+}
+
+#[test]
+fn no_name_of_a_container_is_a_path() {
+    let Some(yard) = Yard::new("no_name_of_a_container").unwrap() else { return };
+    yard.varve.run(&["pull", "--quiet", &yard.image]).unwrap();
+    let outside = yard.varve.root().join("run/canary");
+    fs::create_dir_all(&outside).unwrap();
+    fs::write(outside.join("state.json"), "{}").unwrap();
+    let before = facts(&outside);
+    for name in ["../canary", "../../run/canary", "/etc", ".", "..", "a/b", "-x"] {
+        let made = yard.varve.output(&["create", &format!("--name={name}"), &yard.image]).unwrap();
+        assert!(!made.status.success(), "{name}");
+        for word in ["rm", "kill", "stop", "logs", "wait", "start", "diff", "export"] {
+            let told = yard.varve.output(&[word, "--", name]).unwrap();
+            assert!(!told.status.success(), "{word} {name}");
+        }
+        assert_eq!(facts(&outside), before, "{name}");
+    }
 }

@@ -1,5 +1,7 @@
 //! `varve images ls --tree`: what names point to, index by index down to platforms and attestations.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde::Serialize;
 use varve_core::oci::Document;
 use varve_core::unpack::Layer;
@@ -38,11 +40,12 @@ pub struct Node {
 
 /// A tree of each row.
 pub async fn trees(session: &Session, rows: &[Row]) -> Result<Vec<Node>> {
-    let grower = Grower { session, trees: Trees::new(session) };
+    let grower = Grower { session, trees: Trees::new(session), grown: AtomicUsize::new(0) };
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let target = Descriptor::new(row.media_type.as_str().into(), row.digest.parse()?, 0);
         let name = format!("{}:{}", row.repository, row.tag);
+        grower.grown.store(0, Ordering::Relaxed);
         all.push(grower.grow(name, &target, 0).await.context(|| row.name.clone())?);
     }
     Ok(all)
@@ -51,9 +54,17 @@ pub async fn trees(session: &Session, rows: &[Row]) -> Result<Vec<Node>> {
 struct Grower<'a> {
     session: &'a Session,
     trees: Trees,
+    /// Nodes of the present name: an index may list one child a thousand times, and so may that.
+    grown: AtomicUsize,
 }
 
 impl Grower<'_> {
+    /// Whether one node more is shown, `depth` below the name.
+    fn goes_on(&self, depth: usize) -> bool {
+        let grown = self.grown.fetch_add(1, Ordering::Relaxed);
+        depth < DEPTH && self.session.services.bounds.check_documents(grown).is_ok()
+    }
+
     async fn grow(&self, name: String, target: &Descriptor, depth: usize) -> Result<Node> {
         let mut node = Node {
             name,
@@ -67,7 +78,7 @@ impl Grower<'_> {
         }
         let Some(children) = self.children(target).await? else { return Ok(node) };
         node.here = true;
-        for child in children.iter().filter(|_| depth < DEPTH) {
+        for child in children.iter().filter(|_| self.goes_on(depth)) {
             let name = name_of(child, &children);
             node.children.push(Box::pin(self.grow(name, child, depth + 1)).await?);
         }

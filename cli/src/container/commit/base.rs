@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use varve_core::labels::IMAGE;
-use varve_core::oci::{Document, MAX_DOCUMENT};
+use varve_core::oci::Document;
 use varve_core::{Descriptor, Digest, Error, MediaType, Platform, Result, ResultExt};
 
 use crate::container::find::Found;
@@ -23,7 +23,7 @@ pub async fn find(session: &Session, found: &Found) -> Result<Base> {
     };
     let id: Digest = found.settings.image_id.parse()?;
     let config = session.services.content.reader(&session.scope, &id).await.context(lost)?;
-    let config = config.read_all(MAX_DOCUMENT).await?;
+    let config = config.read_all(session.services.bounds.document).await?;
     let config = serde_json::from_slice(&config)
         .map_err(|error| Error::data_loss(format!("config {id}")).with_source(error))?;
     match image(session, found, id).await? {
@@ -67,7 +67,8 @@ async fn target(session: &Session, found: &Found) -> Result<Option<Descriptor>> 
         return Ok(Some(named.target));
     }
     let Some(info) = services.content.info(scope, &digest).await.found()? else { return Ok(None) };
-    let bytes = services.content.reader(scope, &digest).await?.read_all(MAX_DOCUMENT).await?;
+    let reader = services.content.reader(scope, &digest).await?;
+    let bytes = reader.read_all(services.bounds.document).await?;
     let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let kind = match document["mediaType"].as_str() {
         Some(kind) => MediaType::from(kind),

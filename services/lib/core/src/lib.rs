@@ -8,6 +8,7 @@
 pub mod boot;
 pub mod changes;
 pub mod collect;
+pub mod config;
 pub mod containers;
 pub mod content;
 pub mod diff;

@@ -34,7 +34,7 @@ pub trait Resolver: Send + Sync {
 
     /// The bytes of an index, a manifest or a config of the reference's repository, as the registry has
     /// them: checked by digest and size, and kept nowhere. ResourceExhausted for more than
-    /// [`MAX_DOCUMENT`](crate::oci::MAX_DOCUMENT).
+    /// [`Bounds::document`](crate::oci::Bounds::document).
     async fn document(&self, remote: &Remote, document: &Descriptor) -> Result<Bytes>;
 
     /// All tags of the reference's repository, sorted.

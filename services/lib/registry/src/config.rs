@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use varve_core::Result;
+use varve_core::config::{DAY, lasts, seconds, within};
+use varve_core::oci::Bounds;
 
 /// Ours, and then what is there already on a machine that had another engine before.
 const HOSTS_DIRS: [&str; 3] =
@@ -11,7 +14,7 @@ const HOSTS_DIRS: [&str; 3] =
 
 /// Limits of a [`crate::Client`], and where hosts are configured. Durations are seconds in a file, fractions allowed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Config {
     /// Failures in a row, without progress, until a request is given up.
     pub attempts: u32,
@@ -52,7 +55,12 @@ pub struct Config {
     pub tag_pages: usize,
     /// Tags of a repository that are read.
     pub tags: usize,
+    /// Those of documents, which have a table of their own.
+    #[serde(skip)]
+    pub images: Bounds,
 }
+
+varve_core::checked_when_read!(Config);
 
 impl Default for Config {
     fn default() -> Self {
@@ -71,11 +79,36 @@ impl Default for Config {
             per_host: 6,
             tag_pages: 1000,
             tags: 100_000,
+            images: Bounds::default(),
         }
     }
 }
 
 impl Config {
+    /// Refuses values that bound nothing, or all.
+    ///
+    /// # Errors
+    /// InvalidArgument naming the key.
+    pub fn check(&self) -> Result<()> {
+        within("attempts", self.attempts, 1, 1000)?;
+        within("per_host", self.per_host, 1, 1000)?;
+        within("tag_pages", self.tag_pages, 1, 1_000_000)?;
+        within("tags", self.tags, 1, 10_000_000)?;
+        within("upload_chunk", self.upload_chunk, 1 << 20, 1 << 40)?;
+        for (name, value) in [
+            ("patience", self.patience),
+            ("connect_timeout", self.connect_timeout),
+            ("mirror_connect_timeout", self.mirror_connect_timeout),
+            ("stall", self.stall),
+            ("settle", self.settle),
+        ] {
+            lasts(name, value, 0.1, DAY)?;
+        }
+        lasts("backoff", self.backoff, 0.0, DAY)?;
+        lasts("backoff_max", self.backoff_max, 0.0, DAY)?;
+        lasts("mirror_pause", self.mirror_pause, 0.0, DAY)
+    }
+
     /// Short waits, so that a test of a fault takes no seconds, and nothing of the machine's own
     /// hosts.
     #[cfg(any(test, feature = "testsuite"))]
@@ -94,10 +127,6 @@ impl Config {
     }
 }
 
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(serde::de::Error::custom)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +138,7 @@ mod tests {
         assert_eq!(config.per_host, Config::default().per_host);
         assert!(serde_json::from_str::<Config>(r#"{"stall": -1}"#).is_err());
         assert!(serde_json::from_str::<Config>(r#"{"stal": 1}"#).is_err());
+        let error = serde_json::from_str::<Config>(r#"{"stall": 0}"#).unwrap_err().to_string();
+        assert!(error.starts_with("stall is 0, and must be from 0.1 to 86400"), "{error}");
     }
 }

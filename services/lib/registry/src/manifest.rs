@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use varve_core::oci::MAX_DOCUMENT;
 use varve_core::{Digest, Error, MediaType, Result};
 
 use crate::body::Body;
@@ -49,7 +48,7 @@ impl Repository {
         Ok(Head { media_type: media_type(&answer), digest: digest(&answer), size })
     }
 
-    /// GET of `reference`, a tag or a digest: at most 4 MiB. Where `reference` is a digest, or the
+    /// GET of `reference`, a tag or a digest: at most what the configuration allows a document. Where `reference` is a digest, or the
     /// registry names one, the bytes have it.
     pub async fn manifest(&self, reference: &str, budget: &mut Budget) -> Result<ManifestBytes> {
         let ask = manifest(Method::GET, reference);
@@ -71,7 +70,7 @@ impl Repository {
         answer: Answer,
     ) -> Result<ManifestBytes, Failure> {
         let (said, kind) = (digest(&answer), media_type(&answer));
-        let cap = usize::try_from(MAX_DOCUMENT).unwrap_or(usize::MAX);
+        let cap = usize::try_from(self.config().images.document).unwrap_or(usize::MAX);
         let bytes = Body::new(answer, self.config().stall).all("a manifest", cap).await?;
         let digest = Digest::of(&bytes);
         let wanted = if reference.contains(':') { Some(reference.parse()?) } else { said };

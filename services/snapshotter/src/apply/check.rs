@@ -77,6 +77,7 @@ impl<'a> Checker<'a> {
     fn file(&self, member: &Member, path: &TreePath) -> Result<Kind, ApplyError> {
         if member.size > self.limits.total_bytes.min(i64::MAX as u64) {
             return Err(ApplyError::limit(
+                "total_bytes",
                 format!("a file of {} bytes, {path:?}", member.size),
                 self.limits.total_bytes,
             ));
@@ -96,8 +97,10 @@ impl<'a> Checker<'a> {
     }
 
     fn symlink(&self, member: &Member, path: &TreePath) -> Result<OsString, ApplyError> {
-        if member.link.is_empty() || member.link.len() > self.limits.path {
-            return Err(ApplyError::refused(path, "its link target is empty or too long"));
+        let most = self.limits.path;
+        if member.link.is_empty() || member.link.len() > most {
+            let why = format!("its link target is empty, or longer than {most} bytes");
+            return Err(ApplyError::refused(path, why));
         }
         Ok(OsString::from_vec(member.link.clone()))
     }

@@ -26,9 +26,9 @@ pub enum ApplyError {
     /// The archive is not a tar, or says two things at once.
     #[error("the layer's tar is malformed at byte {offset}: {why}")]
     Malformed { offset: u64, why: String },
-    /// More than the configuration allows.
-    #[error("the layer has {what}, more than the limit of {limit}")]
-    Limit { what: String, limit: u64 },
+    /// More than the configuration allows; `key` is its word there.
+    #[error("the layer has {what}, more than the limit of {limit} (snapshotter.limits.{key})")]
+    Limit { key: &'static str, what: String, limit: u64 },
     /// An entry that no tree can hold.
     #[error("the layer's entry {path:?} is refused: {why}")]
     Refused { path: TreePath, why: String },
@@ -41,8 +41,8 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
-    pub(super) fn limit(what: impl Into<String>, limit: u64) -> Self {
-        Self::Limit { what: what.into(), limit }
+    pub(super) fn limit(key: &'static str, what: impl Into<String>, limit: u64) -> Self {
+        Self::Limit { key, what: what.into(), limit }
     }
 
     pub(super) fn refused(path: &TreePath, why: impl Into<String>) -> Self {

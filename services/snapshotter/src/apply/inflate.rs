@@ -11,15 +11,13 @@ use std::cell::RefCell;
 use std::io::{self, BufReader, Cursor, Read};
 use std::rc::Rc;
 
-use flate2::bufread::MultiGzDecoder;
 use varve_core::DiffId;
 
+use super::decode::inflated;
 use super::hash::HashThread;
 use super::pipe::{PipeWriter, Stopped};
-use super::{ApplyError, Cancel, Compression, Limits, Options, Progress};
+use super::{ApplyError, Cancel, Compression, Options, Progress};
 
-/// Log2 of the largest zstd window that is accepted: 64 MiB.
-const WINDOW_LOG: u32 = 26;
 /// Compressed bytes read at once.
 const CHUNK: usize = 128 << 10;
 
@@ -65,7 +63,8 @@ pub(super) fn inflate(
     };
     let compression = found(compression, &head)?;
     let input = BufReader::with_capacity(CHUNK, Cursor::new(head).chain(feed));
-    let mut decoder = decoder(compression, input)?;
+    let mut decoder = inflated(compression, input, &options.limits)
+        .map_err(|error| ApplyError::Corrupt(compression, error))?;
     let hash = HashThread::start()?;
     let mut uncompressed = 0;
     loop {
@@ -75,7 +74,6 @@ pub(super) fn inflate(
             .map_err(|error| account.borrow_mut().explain(compression, error))?;
         let bytes = buffer.share();
         uncompressed += bytes.len() as u64;
-        bound(uncompressed, account.borrow().read, &options.limits)?;
         hash.update(bytes.clone());
         out.send(bytes)?;
         if !more {
@@ -98,42 +96,6 @@ fn fill(decoder: &mut dyn Read, buffer: &mut super::pipe::Buffer) -> io::Result<
         }
     }
     Ok(true)
-}
-
-fn decoder<'a>(
-    compression: Compression,
-    input: impl io::BufRead + 'a,
-) -> Result<Box<dyn Read + 'a>, ApplyError> {
-    let broken = |error| ApplyError::Corrupt(Compression::Zstd, error);
-    inflated(compression, input).map_err(broken)
-}
-
-/// The bytes that `input` inflates to, as strictly as a layer's: no zstd window above 64 MiB.
-pub fn inflated<'a>(
-    compression: Compression,
-    input: impl io::BufRead + 'a,
-) -> io::Result<Box<dyn Read + 'a>> {
-    Ok(match compression {
-        Compression::None => Box::new(input),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
-        Compression::Zstd => {
-            let mut decoder = zstd::Decoder::with_buffer(input)?;
-            decoder.window_log_max(WINDOW_LOG)?;
-            Box::new(decoder)
-        }
-    })
-}
-
-fn bound(uncompressed: u64, compressed: u64, limits: &Limits) -> Result<(), ApplyError> {
-    if uncompressed > limits.total_bytes {
-        return Err(ApplyError::limit("more uncompressed bytes", limits.total_bytes));
-    }
-    let most = compressed.saturating_mul(limits.ratio).max(limits.ratio_floor);
-    if uncompressed > most {
-        let what = format!("{uncompressed} bytes in {compressed} compressed ones (ratio)");
-        return Err(ApplyError::limit(what, limits.ratio));
-    }
-    Ok(())
 }
 
 /// Up to six bytes: what the longest magic takes.
@@ -175,9 +137,12 @@ struct Account {
 }
 
 impl Account {
-    /// An error of the decoder is the feed's where the feed failed.
+    /// An error of the decoder is the feed's where the feed failed, or tells of a limit.
     fn explain(&mut self, compression: Compression, error: io::Error) -> ApplyError {
-        self.failure.take().unwrap_or(match compression {
+        if let Some(failure) = self.failure.take() {
+            return failure;
+        }
+        error.downcast::<ApplyError>().unwrap_or_else(|error| match compression {
             Compression::None => ApplyError::Source(error),
             _ => ApplyError::Corrupt(compression, error),
         })

@@ -11,6 +11,7 @@
 //! Its strict reader of tar archives ([`Archive`]) is there for others that read what strangers wrote.
 
 mod check;
+mod decode;
 mod entry;
 mod error;
 mod hash;
@@ -34,9 +35,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use varve_core::DiffId;
 
+pub use decode::inflated;
 pub use entry::{Device, Entry, Extent, Kind, Mtime, Xattr};
 pub use error::ApplyError;
-pub use inflate::{inflated, sniff};
+pub use inflate::sniff;
 pub use limits::Limits;
 pub use notice::{Notice, Notices, Subject};
 pub use path::TreePath;

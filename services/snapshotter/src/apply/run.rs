@@ -68,7 +68,7 @@ fn lay<S: Sink>(
     while let Some(member) = archive.next()? {
         entries += 1;
         if entries > options.limits.entries {
-            return Err(ApplyError::limit("more entries", options.limits.entries));
+            return Err(ApplyError::limit("entries", "more entries", options.limits.entries));
         }
         if let Some(entry) = checker.check(member)? {
             sink.entry(&entry, &mut archive.body())?;

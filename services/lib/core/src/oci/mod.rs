@@ -4,6 +4,7 @@
 //! A document that is two things at once (CVE-2021-41190), that disagrees with the media type it
 //! came under, or that is nested or long beyond reason is refused.
 
+mod bounds;
 mod media;
 
 use std::collections::BTreeMap;
@@ -11,17 +12,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::bounds::{Bounds, MAX_DOCUMENT};
 pub use self::media::{Compression, MediaType};
 use crate::digest::{DiffId, Digest};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::platform::Platform;
-
-/// Largest manifest, index or config that is read, in bytes (distribution-spec asks for 4 MiB).
-pub const MAX_DOCUMENT: u64 = 4 << 20;
-/// Most layers of one image. Overlayfs stacks 500; Docker stops at 127.
-pub const MAX_LAYERS: usize = 500;
-/// Most children of one index.
-pub const MAX_CHILDREN: usize = 1024;
 
 /// A pointer to a blob (image-spec, descriptor.md). Foreign `urls` are deliberately not kept: a
 /// layer is fetched from the registry that names it, or not at all (CVE-2020-15157).
@@ -83,9 +78,9 @@ struct Raw {
 
 impl Document {
     /// Reads a document that came under `media_type`.
-    pub fn parse(media_type: &MediaType, bytes: &[u8]) -> Result<Self> {
+    pub fn parse(media_type: &MediaType, bytes: &[u8], bounds: &Bounds) -> Result<Self> {
         let bad = |why: String| Error::invalid(format!("{media_type}: {why}"));
-        let raw: Raw = parse_json(media_type.as_str(), bytes)?;
+        let raw: Raw = parse_json(media_type.as_str(), bytes, bounds)?;
         if raw.fs_layers.is_some() || raw.schema_version == 1 {
             return Err(bad("is a Docker schema 1 manifest, which no longer carries verifiable \
                             layers; push the image again with a current tool"
@@ -99,11 +94,11 @@ impl Document {
         }
         match (raw.manifests, raw.config, raw.layers) {
             (Some(manifests), None, None) if media_type.is_index() => {
-                limit(media_type, "manifests", manifests.len(), MAX_CHILDREN)?;
+                bounds.check_children(media_type, manifests.len())?;
                 Ok(Self::Index(Index { manifests }))
             }
             (None, Some(config), Some(layers)) if media_type.is_manifest() => {
-                limit(media_type, "layers", layers.len(), MAX_LAYERS)?;
+                bounds.check_layers(media_type, layers.len())?;
                 Ok(Self::Manifest(Manifest { config, layers }))
             }
             _ => Err(bad("an index has manifests alone, a manifest has config and layers".into())),
@@ -121,22 +116,9 @@ impl Document {
     }
 }
 
-fn limit(media_type: &MediaType, what: &str, len: usize, max: usize) -> Result<()> {
-    if len > max {
-        return Err(Error::exhausted(format!("{media_type}: {len} {what}, more than {max}")));
-    }
-    Ok(())
-}
-
-/// JSON of at most [`MAX_DOCUMENT`] bytes. serde_json refuses nesting deeper than 128 and fields
-/// that stand twice.
-fn parse_json<'a, T: Deserialize<'a>>(noun: &str, bytes: &'a [u8]) -> Result<T> {
-    if bytes.len() as u64 > MAX_DOCUMENT {
-        return Err(Error::exhausted(format!(
-            "{noun}: {} bytes, more than {MAX_DOCUMENT}",
-            bytes.len()
-        )));
-    }
+/// JSON of a bounded size. serde_json refuses nesting deeper than 128 and fields that stand twice.
+fn parse_json<'a, T: Deserialize<'a>>(noun: &str, bytes: &'a [u8], bounds: &Bounds) -> Result<T> {
+    bounds.check_size(bytes.len() as u64).context(|| noun.to_owned())?;
     serde_json::from_slice(bytes)
         .map_err(|error| Error::invalid(format!("{noun}: cannot be read")).with_source(error))
 }
@@ -208,8 +190,8 @@ impl ImageConfig {
     }
 
     /// Reads a config.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        parse_json("image config", bytes)
+    pub fn parse(bytes: &[u8], bounds: &Bounds) -> Result<Self> {
+        parse_json("image config", bytes, bounds)
     }
 
     /// The platform it was built for.
@@ -230,6 +212,10 @@ mod tests {
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+    fn read(kind: &MediaType, text: impl AsRef<str>) -> Result<Document> {
+        Document::parse(kind, text.as_ref().as_bytes(), &Bounds::default())
+    }
+
     fn descriptor(kind: &str) -> String {
         format!(r#"{{"mediaType":"{kind}","digest":"{DIGEST}","size":0}}"#)
     }
@@ -244,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read() {
-        let document = Document::parse(&MediaType::OciManifest, manifest("").as_bytes()).unwrap();
+        let document = read(&MediaType::OciManifest, manifest("")).unwrap();
         assert_eq!(document.children().len(), 2);
     }
 
@@ -252,16 +238,16 @@ mod tests {
     fn a_document_that_is_two_things_at_once_is_refused() {
         let both = manifest(&format!(r#","manifests":[{}]"#, descriptor("x/y")));
         for kind in [MediaType::OciManifest, MediaType::OciIndex] {
-            assert!(Document::parse(&kind, both.as_bytes()).is_err());
+            assert!(read(&kind, &both).is_err());
         }
     }
 
     #[test]
     fn a_document_that_disagrees_with_its_media_type_is_refused() {
         let other = format!(r#","mediaType":"{}""#, MediaType::DockerManifest);
-        let error = Document::parse(&MediaType::OciManifest, manifest(&other).as_bytes());
+        let error = read(&MediaType::OciManifest, manifest(&other));
         assert!(error.unwrap_err().message().contains("says of itself"));
-        assert!(Document::parse(&MediaType::OciIndex, manifest("").as_bytes()).is_err());
+        assert!(read(&MediaType::OciIndex, manifest("")).is_err());
     }
 
     #[test]
@@ -269,7 +255,7 @@ mod tests {
         let twice = manifest(&format!(r#","config":{}"#, descriptor("x/y")));
         let deep = format!(r#"{{"config":{{"annotations":{}"#, r#"{"a":"#.repeat(200));
         for bad in [r#"{"schemaVersion":1,"fsLayers":[]}"#, &twice, &deep, "{}", "[]", ""] {
-            assert!(Document::parse(&MediaType::OciManifest, bad.as_bytes()).is_err(), "{bad}");
+            assert!(read(&MediaType::OciManifest, bad).is_err(), "{bad}");
         }
     }
 
@@ -277,15 +263,34 @@ mod tests {
     fn negative_and_fractional_sizes_are_refused() {
         for size in ["-1", "1.5", "18446744073709551616", "\"1\""] {
             let text = manifest("").replace("\"size\":0", &format!("\"size\":{size}"));
-            assert!(Document::parse(&MediaType::OciManifest, text.as_bytes()).is_err(), "{size}");
+            assert!(read(&MediaType::OciManifest, text).is_err(), "{size}");
         }
     }
 
     #[test]
     fn too_many_layers_are_refused() {
         let layer = descriptor("a/b");
-        let many = vec![layer.as_str(); MAX_LAYERS + 1].join(",");
+        let many = vec![layer.as_str(); Bounds::default().layers + 1].join(",");
         let text = format!(r#"{{"schemaVersion":2,"config":{layer},"layers":[{many}]}}"#);
-        assert!(Document::parse(&MediaType::OciManifest, text.as_bytes()).is_err());
+        let error = read(&MediaType::OciManifest, text).unwrap_err();
+        assert!(error.message().ends_with("501 layers, more than 500"), "{error}");
+    }
+
+    #[test]
+    fn what_a_document_may_have_is_configuration() {
+        let few = Bounds { layers: 1, children: 1, document: 1 << 10, ..Bounds::default() };
+        let parse = |kind: &MediaType, text: &str| {
+            Document::parse(kind, text.as_bytes(), &few).map_err(|error| error.chain())
+        };
+        assert!(parse(&MediaType::OciManifest, &manifest("")).is_ok());
+        let child = descriptor(MediaType::OciManifest.as_str());
+        let two = format!(r#"{{"schemaVersion":2,"manifests":[{child},{child}]}}"#);
+        let error = parse(&MediaType::OciIndex, &two).unwrap_err();
+        assert!(error.ends_with("2 manifests, more than 1"), "{error}");
+        let large = manifest(&" ".repeat(1000));
+        let error = parse(&MediaType::OciManifest, &large).unwrap_err();
+        assert!(error.ends_with("bytes, more than 1024"), "{error}");
+        let error = ImageConfig::parse(large.as_bytes(), &few).unwrap_err().chain();
+        assert!(error.starts_with("image config") && error.ends_with("more than 1024"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use varve_core::oci::{Bounds, Document};
 use varve_core::{Digest, MediaType};
 
 use super::answer::{Answer, DIGEST};
@@ -220,7 +221,7 @@ async fn manifest(
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = MediaType::from(kind.unwrap_or_default());
     let mut shelf = lock(&state.shelf);
-    let document = varve_core::oci::Document::parse(&kind, &bytes);
+    let document = Document::parse(&kind, &bytes, &Bounds::default());
     let missing = document.iter().flat_map(|document| document.children()).find(|child| {
         let digest = child.digest.to_string();
         shelf.blob(repository, &digest).is_none() && shelf.manifest(repository, &digest).is_none()

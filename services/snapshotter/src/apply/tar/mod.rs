@@ -73,7 +73,7 @@ impl<'a, R: BufRead> Archive<'a, R> {
     #[expect(clippy::should_implement_trait, reason = "it may fail, and lends what it reads from")]
     pub fn next(&mut self) -> Result<Option<Member>, ApplyError> {
         let mut pending = Pending::default();
-        loop {
+        for extensions in 0.. {
             let Some(header) = self.header()? else {
                 if pending.is_empty() {
                     return Ok(None);
@@ -83,7 +83,13 @@ impl<'a, R: BufRead> Archive<'a, R> {
             if !self.extension(&header, &mut pending)? {
                 return self.member(&header, pending).map(Some);
             }
+            if extensions >= self.limits.extensions {
+                let what = "more extension headers before one entry";
+                let most = self.limits.extensions as u64;
+                return Err(ApplyError::limit("extensions", what, most));
+            }
         }
+        unreachable!("the loop ends with an entry, the archive or an error")
     }
 
     /// The stored bytes of the member that `next` gave last.
@@ -144,7 +150,8 @@ impl<'a, R: BufRead> Archive<'a, R> {
     fn extension_body(&mut self, header: &Header) -> Result<Vec<u8>, ApplyError> {
         let size = self.number(&header.as_old().size, "size")?;
         if !(0..=self.limits.extension as i64).contains(&size) {
-            return Err(ApplyError::limit("a larger extension header", self.limits.extension));
+            let most = self.limits.extension;
+            return Err(ApplyError::limit("extension", "a larger extension header", most));
         }
         self.input.begin_body(size as u64);
         self.input.read_body(size as usize)

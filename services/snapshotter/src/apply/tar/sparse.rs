@@ -49,7 +49,7 @@ impl Map {
     fn add<R: BufRead>(&mut self, input: &Input<'_, R>, number: i64) -> Result<(), ApplyError> {
         if self.numbers.len() >= self.most {
             let limit = self.most as u64 / 2;
-            return Err(ApplyError::limit("a sparse file of more extents", limit));
+            return Err(ApplyError::limit("extents", "a sparse file of more extents", limit));
         }
         if number < 0 {
             return Err(input.bad("a sparse map has a negative number"));
@@ -142,7 +142,7 @@ fn in_body<R: BufRead>(input: &mut Input<'_, R>, map: &mut Map) -> Result<(), Ap
 fn pairs(count: i64, map: &Map) -> Result<usize, ApplyError> {
     let most = map.most as i64 / 2;
     if count < 0 || count > most {
-        return Err(ApplyError::limit("a sparse file of more extents", most as u64));
+        return Err(ApplyError::limit("extents", "a sparse file of more extents", most as u64));
     }
     Ok(2 * count as usize)
 }

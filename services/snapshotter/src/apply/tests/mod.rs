@@ -1,5 +1,6 @@
 //! Layers built byte by byte, applied into a root beside a canary that must never change.
 
+mod bounds;
 mod confined;
 mod exact;
 mod gnu_tar;
@@ -7,6 +8,7 @@ mod kit;
 mod measure;
 mod parser;
 mod streams;
+mod threats;
 mod umoci;
 mod unprivileged;
 mod whiteouts;

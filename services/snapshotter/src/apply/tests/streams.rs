@@ -113,7 +113,10 @@ fn a_zstd_window_above_64_mib_is_refused() {
     encoder.include_contentsize(false).unwrap();
     encoder.write_all(&layer()).unwrap();
     let error = run(Compression::Zstd, encoder.finish().unwrap()).unwrap_err();
-    assert!(matches!(error, ApplyError::Corrupt(Compression::Zstd, _)), "{error:?}");
+    assert!(
+        matches!(error, ApplyError::Limit { key: "window", limit: 67_108_864, .. }),
+        "{error:?}"
+    );
 }
 
 fn limited(limits: Limits, bytes: Vec<u8>) -> ApplyError {

@@ -1,7 +1,7 @@
 //! Sets of paths: what this layer made or emptied, and the directories that it implies.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::super::{ImpliedDir, TreePath};
 
@@ -15,11 +15,32 @@ pub(super) struct Marks {
 impl Marks {
     /// Adds a path; whether it was new.
     pub(super) fn add(&mut self, path: &TreePath) -> bool {
-        self.hashes.insert(self.key.hash_one(path))
+        self.hashes.insert(self.hash(path))
     }
 
     pub(super) fn has(&self, path: &TreePath) -> bool {
-        self.hashes.contains(&self.key.hash_one(path))
+        self.hashes.contains(&self.hash(path))
+    }
+
+    /// Whether it has the path, or a directory above it. Each byte is hashed once, however deep it is.
+    pub(super) fn has_any_above(&self, path: &TreePath) -> bool {
+        let mut hasher = self.key.build_hasher();
+        let mut found = self.hashes.contains(&hasher.finish());
+        for (number, part) in path.components().enumerate() {
+            if number > 0 {
+                hasher.write(b"/");
+            }
+            hasher.write(part.as_encoded_bytes());
+            found |= self.hashes.contains(&hasher.finish());
+        }
+        found
+    }
+
+    /// Of its bytes alone, so that a path's is on the way to that of what is below it.
+    fn hash(&self, path: &TreePath) -> u64 {
+        let mut hasher = self.key.build_hasher();
+        hasher.write(path.as_bytes());
+        hasher.finish()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -127,5 +148,29 @@ impl Implied {
             .iter()
             .map(|(path, hollow)| ImpliedDir { path: path.as_path().into(), hollow: *hollow });
         root.into_iter().chain(dirs).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_from_any_depth_below_it_and_from_nowhere_else() {
+        let path = |text: &str| {
+            text.split('/')
+                .filter(|part| !part.is_empty())
+                .fold(TreePath::root(), |path, part| path.join(part.as_bytes()))
+        };
+        let mut marks = Marks::default();
+        assert!(!marks.has_any_above(&path("a")));
+        assert!(marks.add(&path("a/bc")) && !marks.add(&path("a/bc")));
+        for below in ["a/bc", "a/bc/d", "a/bc/d/e/f"] {
+            assert!(marks.has_any_above(&path(below)), "{below}");
+        }
+        for other in ["", "a", "a/b", "a/bcd", "ab/c", "a/b/c", "a/bc2/x"] {
+            assert!(!marks.has_any_above(&path(other)), "{other}");
+        }
+        assert!(marks.add(&TreePath::root()) && marks.has_any_above(&path("x/y")));
     }
 }

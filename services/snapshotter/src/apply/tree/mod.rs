@@ -64,6 +64,8 @@ pub struct TreeSink {
     /// Directories in which, and below which, nothing of the lower layers is left to be seen.
     emptied: Marks,
     implied: Implied,
+    /// Bytes of paths that were looked up part by part.
+    walked: u64,
     root_described: bool,
     tree: Tree,
 }
@@ -81,6 +83,7 @@ impl TreeSink {
             made: Marks::default(),
             emptied: Marks::default(),
             implied: Implied::default(),
+            walked: 0,
             root_described: false,
             tree: Tree::default(),
         })
@@ -109,7 +112,7 @@ impl TreeSink {
         self.tree.usage.inodes += 1;
         self.tree.usage.bytes += bytes.next_multiple_of(4096);
         if self.tree.usage.inodes > self.limits.entries {
-            return Err(ApplyError::limit("more files", self.limits.entries));
+            return Err(ApplyError::limit("entries", "more files", self.limits.entries));
         }
         Ok(())
     }
@@ -124,7 +127,7 @@ impl TreeSink {
 
     /// Whether nothing of the lower layers is left to be seen in `dir`.
     fn is_emptied(&self, dir: &TreePath) -> bool {
-        !self.emptied.is_empty() && dir.ancestors().any(|dir| self.emptied.has(&dir))
+        !self.emptied.is_empty() && self.emptied.has_any_above(dir)
     }
 }
 

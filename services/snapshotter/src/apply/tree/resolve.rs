@@ -86,11 +86,22 @@ impl TreeSink {
                     }
                 }
             }
+            self.pay(real.as_bytes().len())?;
             if real.as_bytes().len() > self.limits.path {
                 return Err(ApplyError::refused(name, "its real path is too long"));
             }
         }
         Ok(Some(real))
+    }
+
+    /// Counts a part that was looked up at the end of a path of so many bytes.
+    fn pay(&mut self, len: usize) -> Result<(), ApplyError> {
+        self.walked += len as u64 + 1;
+        if self.walked > self.limits.walked {
+            let what = "more names that lead through links or to what is not there";
+            return Err(ApplyError::limit("walked", what, self.limits.walked));
+        }
+        Ok(())
     }
 
     fn step(&mut self, dir: &TreePath, part: &[u8], missing: Missing) -> Result<Step, ApplyError> {
