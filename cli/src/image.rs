@@ -10,6 +10,7 @@ use varve_core::oci::{Document, ImageConfig, Index, MAX_DOCUMENT, Manifest};
 use varve_core::remotes::{Progress, Remote};
 use varve_core::unpack::Layer;
 use varve_core::{ChainId, Descriptor, Digest, Error, Platform, Result, ResultExt, Scope};
+use varve_registry::LARGE;
 
 use crate::services::Services;
 
@@ -171,7 +172,9 @@ impl Documents<'_> {
     async fn read_it(&self, document: &Descriptor) -> Result<bytes::Bytes> {
         if document.size > MAX_DOCUMENT {
             let size = document.size;
-            return Err(Error::exhausted(format!("{size} bytes, more than {MAX_DOCUMENT}")));
+            return Err(Error::exhausted(format!(
+                "{size} bytes, more than {MAX_DOCUMENT}; {LARGE}"
+            )));
         }
         let (content, digest) = (&self.services.content, &document.digest);
         match self.source {

@@ -3,7 +3,7 @@
 use varve_core::oci::MAX_DOCUMENT;
 use varve_core::remotes::Remote;
 use varve_core::{Descriptor, Digest, Error, Kind, Result, ResultExt};
-use varve_registry::{ASK, Budget, Client, Head, Repository};
+use varve_registry::{ASK, Budget, Client, Head, LARGE, Repository};
 
 /// The digest of the reference decides; its tag is only asked whether it says the same.
 pub(crate) async fn resolve(client: &Client, remote: &Remote) -> Result<Descriptor> {
@@ -82,7 +82,7 @@ fn whole(
         return Err(Error::precondition(message));
     }
     if size > MAX_DOCUMENT {
-        let limit = format!("has {size} bytes, more than {MAX_DOCUMENT}");
+        let limit = format!("has {size} bytes, more than {MAX_DOCUMENT}; {LARGE}");
         return Err(Error::exhausted(format!("manifest for {name}@{digest}: {limit}")));
     }
     Ok(Some(Descriptor::new(media_type, digest, size)))

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use varve_core::content::Content;
 use varve_core::oci::{Document, MAX_DOCUMENT};
 use varve_core::{Descriptor, Digest, Error, Platform, Result, ResultExt, Scope};
+use varve_registry::LARGE;
 
 use crate::config::Config;
 
@@ -63,13 +64,16 @@ impl Walk<'_> {
             level = next;
         }
         let depth = self.config.depth;
-        Err(bad(target, &format!("indexes lie in it more than {depth} deep")))
+        Err(bad(target, &format!("indexes lie in it more than {depth} deep; {LARGE}")))
     }
 
     fn check_number(&self, target: &Descriptor, seen: usize) -> Result<()> {
         let most = self.config.indexes;
         if seen > most {
-            return Err(bad(target, &format!("it and those below are more than {most} indexes")));
+            return Err(bad(
+                target,
+                &format!("it and those below are more than {most} indexes; {LARGE}"),
+            ));
         }
         Ok(())
     }

@@ -8,6 +8,9 @@ use varve_core::{Error, Kind};
 /// What to do where a registry answers what none should.
 pub const ASK: &str = "check its address, and mirrors in hosts.toml, or ask who runs it";
 
+/// What to do where it is more than anybody needs: no room that is made would help.
+pub const LARGE: &str = "no image needs that much; ask who made it, or who runs the registry";
+
 /// A failed attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -56,6 +59,27 @@ impl Failure {
         match self {
             Self::Passing { error, .. } | Self::Mirror { error, .. } => error,
             Self::Unreachable(error) | Self::Final(error) => error,
+        }
+    }
+
+    /// The same for somebody else who waited for it.
+    pub(crate) fn again(&self) -> Self {
+        let copy = |error: &Error| {
+            let copy = Error::new(error.kind(), error.chain());
+            match error.login_at() {
+                Some(host) => copy.with_login_at(host),
+                None => copy,
+            }
+        };
+        match self {
+            Self::Passing { error, after, cost } => {
+                Self::Passing { error: copy(error), after: *after, cost: *cost }
+            }
+            Self::Unreachable(error) => Self::Unreachable(copy(error)),
+            Self::Mirror { host, error, unreachable } => {
+                Self::Mirror { host: host.clone(), error: copy(error), unreachable: *unreachable }
+            }
+            Self::Final(error) => Self::Final(copy(error)),
         }
     }
 

@@ -47,7 +47,7 @@ pub use blob::BlobStream;
 pub use client::Client;
 pub use config::Config;
 pub use docker_config::DockerConfig;
-pub use failure::{ASK, Failure};
+pub use failure::{ASK, Failure, LARGE};
 pub use manifest::{Head, ManifestBytes};
 pub use push::{Mounted, Pusher, Sent};
 pub use repository::Repository;
