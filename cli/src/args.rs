@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use varve_core::Namespace;
+use varve_core::{Namespace, Result};
 use varve_rpc::Address;
 
 use crate::progress::Style;
@@ -53,6 +53,11 @@ pub struct Global {
     #[arg(long = "hosts-dir", global = true, value_name = "DIR", env = "VARVE_HOSTS_DIR")]
     #[arg(value_delimiter = ':', hide_env_values = true)]
     pub hosts_dirs: Vec<PathBuf>,
+    /// A file with limits for talking to registries, as [registry] in deploy/config/fetcher.toml has them,
+    /// for the services of this process
+    #[arg(long, global = true, value_name = "FILE", env = "VARVE_REGISTRY_CONFIG")]
+    #[arg(hide_env_values = true)]
+    pub registry_config: Option<PathBuf>,
     /// The namespace to work in: its images, blobs, leases and snapshots are its own
     #[arg(long, short, global = true, value_name = "NAME", env = "VARVE_NAMESPACE")]
     #[arg(default_value = varve_core::scope::DEFAULT_NAMESPACE, hide_env_values = true)]
@@ -79,6 +84,18 @@ impl Global {
             Some("json") => Format::Json,
             _ => Format::Text,
         }
+    }
+
+    /// How this process talks to registries.
+    pub fn registry(&self) -> Result<varve_registry::Config> {
+        let mut config = match &self.registry_config {
+            Some(file) => varve_rpc::config::load(file)?,
+            None => varve_registry::Config::default(),
+        };
+        if !self.hosts_dirs.is_empty() {
+            config.hosts_dirs.clone_from(&self.hosts_dirs);
+        }
+        Ok(config)
     }
 }
 

@@ -3,7 +3,6 @@
 //! *One root, one owner*: who owns a root serves it to others on its socket while working. So a
 //! command looks there first; finds nobody, and owns the root itself; or waits for whoever does.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use varve_core::{Result, Scope};
@@ -16,7 +15,7 @@ use crate::container::place::Base;
 use crate::output::Output;
 use crate::progress;
 use crate::root::{self, Candidate, Root};
-use crate::services::embedded::{self, Embedded};
+use crate::services::embedded::Embedded;
 use crate::services::remote::{self, Addresses};
 use crate::services::{Services, routes};
 
@@ -35,7 +34,7 @@ pub struct Session {
     pub output: Output,
     /// What tells this namespace of this store from others.
     pub store: String,
-    hosts_dirs: Vec<PathBuf>,
+    registry: varve_registry::Config,
     /// Where the state of containers is kept.
     pub base: Base,
     home: Option<Home>,
@@ -53,19 +52,19 @@ impl Session {
     /// The services at the address or in the configuration that was given, else of the root.
     pub async fn open(global: &Global) -> Result<Self> {
         let (services, home) = match (&global.address, &global.config) {
-            (Some(address), _) => (elsewhere(address, &global.hosts_dirs).await?, None),
+            (Some(address), _) => (elsewhere(address, global.registry()?).await?, None),
             (None, Some(file)) => (remote::services(&Addresses::load(file)?), None),
             (None, None) => of_root(global).await?,
         };
         let output = Output { format: global.format() };
         let (scope, store) = (Scope::of(global.namespace.clone()), store(global)?);
-        let (hosts_dirs, base) = (global.hosts_dirs.clone(), Base::of(global)?);
-        Ok(Self { services, scope, output, store, hosts_dirs, base, home })
+        let (registry, base) = (global.registry()?, Base::of(global)?);
+        Ok(Self { services, scope, output, store, registry, base, home })
     }
 
     /// A client of registries, for what this process itself does there.
     pub fn registry(&self) -> Client {
-        embedded::registry(&self.hosts_dirs)
+        Client::new(self.registry.clone())
     }
 
     /// Waits for those whom this process serves, writes what is pending, lets go of the root.
@@ -88,11 +87,11 @@ fn store(global: &Global) -> Result<String> {
 }
 
 /// A daemon's, or a containerd's.
-async fn elsewhere(address: &Address, hosts_dirs: &[PathBuf]) -> Result<Services> {
+async fn elsewhere(address: &Address, registry: varve_registry::Config) -> Result<Services> {
     let channel = channel(address);
     greet(&channel).await.map_err(|error| error.context(address.to_string()))?;
     match containerd::is_at(&channel).await? {
-        true => Ok(remote::at_containerd(channel, embedded::registry(hosts_dirs))),
+        true => Ok(remote::at_containerd(channel, Client::new(registry))),
         false => Ok(remote::at(channel)),
     }
 }
@@ -107,7 +106,7 @@ async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
             return Ok((remote::at(owner), None));
         }
         candidate = match candidate.own()? {
-            Ok(root) => return embedded(root, &address, &global.hosts_dirs).await,
+            Ok(root) => return embedded(root, &address, global.registry()?).await,
             Err(candidate) => candidate,
         };
         if tries == SILENT {
@@ -122,9 +121,9 @@ async fn of_root(global: &Global) -> Result<(Services, Option<Home>)> {
 async fn embedded(
     root: Root,
     address: &Address,
-    hosts_dirs: &[PathBuf],
+    registry: varve_registry::Config,
 ) -> Result<(Services, Option<Home>)> {
-    let embedded = Embedded::open(&root.path, hosts_dirs).await?;
+    let embedded = Embedded::open(&root.path, registry).await?;
     let services = embedded.services.clone();
     let host = match invite(address, &embedded).await {
         Ok(host) => Some(host),

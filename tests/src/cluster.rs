@@ -62,7 +62,13 @@ const PROXY: &str = "proxy";
 impl Cluster {
     /// Starts what `topology` needs below `root` with the binaries beside `varve`.
     pub fn start(topology: Topology, varve: &Path, root: &Path) -> Result<Self> {
+        Self::talking(topology, varve, root, "")
+    }
+
+    /// The same, with these limits for talking to registries.
+    pub fn talking(topology: Topology, varve: &Path, root: &Path, limits: &str) -> Result<Self> {
         let mut cluster = Self::idle()?;
+        cluster.limit(limits)?;
         match topology {
             Topology::Embedded => {}
             Topology::Daemon => cluster.daemon(varve, root),
@@ -84,6 +90,20 @@ impl Cluster {
     fn idle() -> Result<Self> {
         let run = tempfile::Builder::new().prefix("varve-run-").tempdir()?;
         Ok(Self { processes: Vec::new(), arguments: Vec::new(), health: Vec::new(), run })
+    }
+
+    fn limit(&mut self, limits: &str) -> Result<()> {
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let path = self.limits();
+        fs::write(&path, limits)?;
+        self.arguments = vec!["--registry-config".into(), path.display().to_string()];
+        Ok(())
+    }
+
+    fn limits(&self) -> PathBuf {
+        self.run.path().join("registry.toml")
     }
 
     /// What the command is told.
@@ -132,7 +152,8 @@ impl Cluster {
     fn daemon(&mut self, varve: &Path, root: &Path) {
         let root = vec!["--root".to_owned(), root.display().to_string()];
         let words = ["--log", "info", "daemon", "--proxy"].map(str::to_owned);
-        let arguments = [root.clone(), words.to_vec(), vec![self.socket(PROXY)]];
+        let arguments =
+            [root.clone(), words.to_vec(), vec![self.socket(PROXY)], self.arguments.clone()];
         self.process("daemon", varve.to_owned(), arguments.concat());
         // The command finds the daemon by the root that both have.
         self.health = root;
@@ -149,7 +170,7 @@ impl Cluster {
         }
         let path = self.run.path().join("client.toml");
         fs::write(&path, client)?;
-        self.arguments = vec!["--config".into(), path.display().to_string()];
+        self.arguments.extend(["--config".into(), path.display().to_string()]);
         Ok(())
     }
 
@@ -161,6 +182,11 @@ impl Cluster {
         if matches!(name, "content-store" | "snapshotter") {
             text += &format!("root = \"{}\"\n", root.display());
             text += &format!("[proxy]\nlisten = \"{}\"\n", self.socket(&format!("{name}-{PROXY}")));
+        }
+        if matches!(name, "resolver" | "fetcher")
+            && let Ok(limits) = fs::read_to_string(self.limits())
+        {
+            text += &format!("[registry]\n{limits}\n");
         }
         let path = self.run.path().join(format!("{name}.toml"));
         fs::write(&path, text)?;

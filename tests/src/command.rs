@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use crate::cluster::{Cluster, Topology};
 
 /// What could lead the command elsewhere.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
+    "VARVE_REGISTRY_CONFIG",
     "VARVE_HOSTS_DIR",
     "VARVE_ROOT",
     "VARVE_NAMESPACE",
@@ -44,8 +45,13 @@ impl Varve {
 
     /// With the services where `topology` has them.
     pub fn over(topology: Topology, binary: PathBuf) -> Result<Self> {
+        Self::talking(topology, binary, "")
+    }
+
+    /// The same, with these limits for talking to registries.
+    pub fn talking(topology: Topology, binary: PathBuf, limits: &str) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("varve-").tempdir()?;
-        let cluster = Cluster::start(topology, &binary, root.path())?;
+        let cluster = Cluster::talking(topology, &binary, root.path(), limits)?;
         let cache = tempfile::Builder::new().prefix("varve-cache-").tempdir()?;
         Ok(Self { binary, cluster, root, cache })
     }

@@ -16,7 +16,6 @@ use crate::output::Output;
 use crate::progress;
 use crate::prompt;
 use crate::pull::Logins;
-use crate::services::embedded;
 
 /// Log in to a registry
 ///
@@ -66,7 +65,7 @@ impl Login {
     /// Needs no root and no service.
     pub async fn run(self, global: &Global) -> failure::Result<()> {
         let host = host(self.server.as_deref());
-        let client = embedded::registry(&global.hosts_dirs);
+        let client = Client::new(global.registry()?);
         if self.password.is_some() {
             progress::warn(
                 "WARNING! Using --password via the CLI is insecure. Use --password-stdin.",

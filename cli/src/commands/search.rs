@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use varve_core::Error;
 use varve_core::reference::DEFAULT_DOMAIN;
-use varve_registry::{Hit, Scan, docker_config};
+use varve_registry::{Client, Hit, Scan, docker_config};
 
 use crate::args::Global;
 use crate::failure::Result;
@@ -15,7 +15,6 @@ use crate::output::format::Format;
 use crate::output::{self, Output};
 use crate::progress;
 use crate::pull::Logins;
-use crate::services::embedded;
 use filter::Filters;
 
 /// Docker's own default.
@@ -81,7 +80,7 @@ impl Search {
             return Err(Error::invalid("search: want a part of a name").into());
         }
         let credentials: Vec<_> = Logins::load().await?.find(host).await?.into_iter().collect();
-        let client = embedded::registry(&global.hosts_dirs);
+        let client = Client::new(global.registry()?);
         let scan = client.scan(host, self.plain_http, &credentials)?;
         let mut hits = self.hits(&scan, host, term, &filters).await?;
         hits.retain(|hit| filters.match_hit(hit));

@@ -79,6 +79,9 @@ fn arguments(global: &Global) -> Result<Vec<String>> {
     if let Some(config) = &global.config {
         arguments.extend(["--config".into(), absolute(config)?]);
     }
+    if let Some(file) = &global.registry_config {
+        arguments.extend(["--registry-config".into(), absolute(file)?]);
+    }
     for dir in &global.hosts_dirs {
         arguments.extend(["--hosts-dir".into(), absolute(dir)?]);
     }

@@ -1,7 +1,7 @@
 //! Every service in this process, below one root.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -29,11 +29,11 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens what every command needs; snapshotters are opened when they are asked for. Registries are
-    /// configured below `hosts_dirs`; where none is named, below the usual ones.
-    pub async fn open(root: &Path, hosts_dirs: &[PathBuf]) -> Result<Self> {
+    /// talked to as `registry` says.
+    pub async fn open(root: &Path, registry: varve_registry::Config) -> Result<Self> {
         let content_dir = root.join("content");
         let store = content_store(&content_dir).await?;
-        let registry = registry(hosts_dirs);
+        let registry = Client::new(registry);
         let snapshotters = Arc::new(snapshotters(root, &store));
         let collector = WithAll { store: store.clone(), snapshotters: snapshotters.clone() };
         let telling = Store { collector: Arc::new(collector), ..Store::from(store.clone()) };
@@ -72,15 +72,6 @@ impl Embedded {
 
 async fn content_store(dir: &Path) -> Result<Arc<ContentStore>> {
     varve_content_store::open(varve_content_store::Config::new(dir)).await
-}
-
-/// A client of registries; where no directory is named, they are configured in the usual ones.
-pub fn registry(hosts_dirs: &[PathBuf]) -> Client {
-    let mut config = varve_registry::Config::default();
-    if !hosts_dirs.is_empty() {
-        config.hosts_dirs = hosts_dirs.to_vec();
-    }
-    Client::new(config)
 }
 
 pub fn resolver(content: Arc<dyn Content>, registry: Client) -> Arc<dyn Resolver> {
