@@ -139,14 +139,14 @@ impl House {
             return Err(Error::invalid("an index in place of a manifest"));
         };
         let blobs = [vec![image.config], image.layers].concat();
-        self.blobs(scope, &remote, &blobs).await?;
+        self.blobs(scope, &remote, blobs.clone()).await?;
         Ok([all, vec![manifest], blobs].concat())
     }
 
     /// All at once; the first that fails ends the others.
-    async fn blobs(&self, scope: &Scope, remote: &Remote, blobs: &[Descriptor]) -> Result<()> {
+    async fn blobs(&self, scope: &Scope, remote: &Remote, blobs: Vec<Descriptor>) -> Result<()> {
         let mut all = JoinSet::new();
-        for blob in blobs.iter().cloned() {
+        for blob in blobs {
             let (fetcher, scope, remote) = (self.fetcher.clone(), scope.clone(), remote.clone());
             all.spawn(
                 async move { fetcher.fetch(&scope, &remote, &blob, Progress::ignored()).await },

@@ -69,11 +69,11 @@ fn nobody(program: &str, args: &[&str]) -> Command {
     command
 }
 
-/// What nobody can do with anything at or below `paths`.
-fn reached(paths: &[PathBuf]) -> String {
+/// What nobody can do with anything at or below `path`.
+fn reached(path: &Path) -> String {
     let mut all = Vec::new();
-    paths.iter().for_each(|path| walk(path, &mut all));
-    assert!(all.len() > paths.len(), "nothing is there");
+    walk(path, &mut all);
+    assert!(all.len() > 1, "nothing is there");
     let mut child =
         nobody("sh", &["-c", LOOK]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -129,7 +129,7 @@ fn another_user_reaches_nothing_of_a_root_wherever_the_services_run() {
         let su: Vec<_> = all.iter().filter(|path| path.ends_with("bin/su")).collect();
         assert!(!su.is_empty(), "{topology:?}: the tree is there");
         assert_eq!(fs::metadata(su[0]).unwrap().mode() & 0o7777, 0o4755);
-        assert_eq!(reached(&[root.clone()]), "", "{topology:?}");
+        assert_eq!(reached(&root), "", "{topology:?}");
         assert_eq!(fs::metadata(&root).unwrap().mode() & 0o777, 0o700, "{topology:?}");
         check_sockets(&all);
     }
@@ -164,7 +164,7 @@ fn another_user_reaches_nothing_of_a_container() {
     .unwrap();
     let log = place.root().join("run/containers").join(&id).join("log.json");
     assert!(log.exists(), "{}", log.display());
-    let reached = reached(&[place.root()]);
+    let reached = reached(&place.root());
     place.run(&cluster, &["rm", "--force", &id]);
     assert_eq!(reached, "");
 }
@@ -190,17 +190,13 @@ fn another_user_can_connect_to_no_socket() {
     wait(&mut daemon, || socket.exists());
     let facts = fs::metadata(&socket).unwrap();
     let directory = fs::metadata(&run).unwrap();
-    let reached = reached(&[run.clone()]);
+    let reached = reached(&run);
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     assert_eq!(facts.mode() & 0o777, 0o600);
     assert_eq!(directory.mode() & 0o022, 0, "nobody can put another socket in its place");
-    assert!(!reached.contains("varve.sock\n") || !reached.contains("w "), "{reached}");
+    // To connect takes the right to write.
     assert!(!reached.lines().any(|line| line.starts_with("w ")), "{reached}");
-    assert!(
-        !reached.lines().any(|line| line.starts_with("r ") && line.ends_with(".sock")),
-        "{reached}"
-    );
 }
 
 /// As the user who runs it cannot read it, no core of it is written either: the kernel has one answer to both.
