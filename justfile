@@ -63,6 +63,10 @@ soak-kill runs="100":
     VARVE_BINARY=$PWD/target/release/varve VARVE_KILL_RUNS={{runs}} \
         cargo test --release --locked --package varve-tests --test kill --test kill_services -- --nocapture
 
+# RUNS registries that do several things wrong at once, in any order
+soak-faults runs="500":
+    VARVE_FAULT_RUNS={{runs}} cargo test --locked --package varve-tests --test faults -- --nocapture random
+
 # deploy/ under docker-compose, for real (root; says SKIPPED where something is missing)
 compose-test:
     tests/compose-test.sh

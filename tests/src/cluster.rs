@@ -40,6 +40,8 @@ pub struct Cluster {
     /// What the command is told, so that it finds them.
     arguments: Vec<String>,
     health: Vec<String>,
+    /// What the processes log.
+    level: &'static str,
     // Sockets, configuration and logs.
     run: TempDir,
 }
@@ -49,6 +51,7 @@ pub struct Process {
     name: &'static str,
     command: PathBuf,
     arguments: Vec<String>,
+    level: &'static str,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -67,7 +70,19 @@ impl Cluster {
 
     /// The same, with these limits for talking to registries.
     pub fn talking(topology: Topology, varve: &Path, root: &Path, limits: &str) -> Result<Self> {
+        Self::logging("info", topology, varve, root, limits)
+    }
+
+    /// The same, with a log of this level.
+    pub fn logging(
+        level: &'static str,
+        topology: Topology,
+        varve: &Path,
+        root: &Path,
+        limits: &str,
+    ) -> Result<Self> {
         let mut cluster = Self::idle()?;
+        cluster.level = level;
         cluster.limit(limits)?;
         match topology {
             Topology::Embedded => {}
@@ -89,7 +104,8 @@ impl Cluster {
 
     fn idle() -> Result<Self> {
         let run = tempfile::Builder::new().prefix("varve-run-").tempdir()?;
-        Ok(Self { processes: Vec::new(), arguments: Vec::new(), health: Vec::new(), run })
+        let (processes, arguments, health) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { processes, arguments, health, level: "info", run })
     }
 
     fn limit(&mut self, limits: &str) -> Result<()> {
@@ -151,7 +167,7 @@ impl Cluster {
 
     fn daemon(&mut self, varve: &Path, root: &Path) {
         let root = vec!["--root".to_owned(), root.display().to_string()];
-        let words = ["--log", "info", "daemon", "--proxy"].map(str::to_owned);
+        let words = ["--log", self.level, "daemon", "--proxy"].map(str::to_owned);
         let arguments =
             [root.clone(), words.to_vec(), vec![self.socket(PROXY)], self.arguments.clone()];
         self.process("daemon", varve.to_owned(), arguments.concat());
@@ -207,7 +223,8 @@ impl Cluster {
 
     fn process(&mut self, name: &'static str, command: PathBuf, arguments: Vec<String>) {
         let log = self.run.path().join(format!("{name}.log"));
-        self.processes.push(Process { name, command, arguments, log, child: None });
+        let level = self.level;
+        self.processes.push(Process { name, command, arguments, level, log, child: None });
     }
 }
 
@@ -231,7 +248,7 @@ impl Process {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let child = Command::new(&self.command)
             .args(&self.arguments)
-            .env("VARVE_LOG", "info")
+            .env("VARVE_LOG", self.level)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -8,6 +8,7 @@
 mod command;
 mod network;
 mod pipeline;
+mod random;
 mod scene;
 mod table;
 

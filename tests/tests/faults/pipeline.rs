@@ -186,6 +186,12 @@ impl House {
         if !row.again || matches!(row.ask, Ask::Tags) {
             return Ok(());
         }
+        self.check_again().await
+    }
+
+    /// Without a fault the image is whole, and no ingest of it is left. One of a digest that a fault made up stays
+    /// until it is idle for long enough: nobody can know.
+    pub async fn check_again(&self) -> std::result::Result<(), String> {
         self.registry.faults([]);
         let pulled = self.pull().await.map_err(|error| format!("then: {}", error.chain()))?;
         for blob in &pulled {
@@ -195,18 +201,21 @@ impl House {
                 return Err(format!("{} has {} bytes", blob.digest, info.size));
             }
         }
-        match self.ingests().await.as_slice() {
-            [] => self.check_blobs(),
-            left => Err(format!("ingests are left for good: {left:?}")),
+        let of_it =
+            |ingest: &String| pulled.iter().any(|blob| ingest.ends_with(&blob.digest.to_string()));
+        let left: Vec<_> = self.ingests().await.into_iter().filter(of_it).collect();
+        match left.is_empty() {
+            true => self.check_blobs(),
+            false => Err(format!("ingests are left for good: {left:?}")),
         }
     }
 
-    async fn ingests(&self) -> Vec<(String, u64)> {
+    async fn ingests(&self) -> Vec<String> {
         let all = self.store.list_statuses(&self.scope, &[]).await.unwrap();
-        all.into_iter().map(|status| (status.ingest, status.offset)).collect()
+        all.into_iter().map(|status| status.ingest).collect()
     }
 
-    fn check_blobs(&self) -> std::result::Result<(), String> {
+    pub fn check_blobs(&self) -> std::result::Result<(), String> {
         check_blobs(&self.directory.path().join("content"))
     }
 }

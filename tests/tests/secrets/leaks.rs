@@ -4,6 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use varve_registry::testsuite::{Fault, Gate, On, Rule};
+use varve_tests::cluster::Topology;
 use varve_tests::command::text;
 use varve_tests::demo;
 use varve_tests::fake::Fake;
@@ -22,31 +23,31 @@ enum Way {
 
 #[test]
 fn a_login_by_password_leaves_nothing_where_the_services_are_in_the_command() {
-    check(Way::Basic, false);
+    check(Way::Basic, Topology::Embedded);
 }
 
 #[test]
 fn a_login_by_password_leaves_nothing_where_they_are_in_a_daemon() {
-    check(Way::Basic, true);
+    check(Way::Basic, Topology::Daemon);
 }
 
 #[test]
 fn a_login_for_tokens_leaves_nothing_where_the_services_are_in_the_command() {
-    check(Way::Tokens, false);
+    check(Way::Tokens, Topology::Embedded);
 }
 
 #[test]
 fn a_login_for_tokens_leaves_nothing_where_they_are_in_a_daemon() {
-    check(Way::Tokens, true);
+    check(Way::Tokens, Topology::Daemon);
 }
 
 #[test]
-fn an_identity_token_of_a_helper_leaves_nothing() {
-    check(Way::Identity, true);
+fn an_identity_token_of_a_helper_leaves_nothing_where_each_is_a_process() {
+    check(Way::Identity, Topology::Split);
 }
 
-fn check(way: Way, daemon: bool) {
-    let (mut person, fake, watch) = (Person::new(daemon), Fake::start().unwrap(), Watch::start());
+fn check(way: Way, topology: Topology) {
+    let (mut person, fake, watch) = (Person::new(topology), Fake::start().unwrap(), Watch::start());
     fake.push("lab/app", "1", &demo::image());
     fake.guard(gate(way, &person));
     let secrets = go_through(way, &mut person, &fake);
@@ -56,8 +57,9 @@ fn check(way: Way, daemon: bool) {
     search.look("what was printed", person.printed.as_bytes());
     let files = files(person.world.path());
     assert!(files.len() > 10, "{} files", files.len());
-    let log = files.iter().find(|(path, _)| *path == person.log());
-    assert_eq!(log.is_some_and(|(_, log)| text(log).contains("TRACE")), daemon, "the daemon's log");
+    let (logs, apart) = (person.logs(), topology != Topology::Embedded);
+    assert_eq!(logs.contains("TRACE"), apart, "the services' logs");
+    search.look("the services' logs", logs.as_bytes());
     files.iter().for_each(|(path, bytes)| search.look(&path.display().to_string(), bytes));
     let processes = watch.end();
     let root = person.root().display().to_string();

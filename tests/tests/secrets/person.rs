@@ -1,13 +1,14 @@
 //! Somebody with a login that nobody else in the world has, who runs commands and keeps all that they print.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use tempfile::TempDir;
+use varve_tests::cluster::{Cluster, Topology};
 use varve_tests::command::{binary, text};
 
 pub struct Person {
@@ -17,45 +18,33 @@ pub struct Person {
     pub world: TempDir,
     /// Docker's config, where the login belongs; and a helper.
     home: TempDir,
-    daemon: Option<Child>,
+    cluster: Cluster,
     /// All that was printed.
     pub printed: String,
 }
 
 impl Person {
-    /// With a daemon for the root, or without.
-    pub fn new(daemon: bool) -> Self {
+    /// With the services where `topology` has them.
+    pub fn new(topology: Topology) -> Self {
         let unique = format!("{}{:?}", std::process::id(), Instant::now());
         let digest = varve_core::Digest::of(unique.as_bytes()).to_string();
         let (password, identity) =
             (format!("pw-{}", &digest[10..30]), format!("id-{}", &digest[40..60]));
         let (world, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut person =
-            Self { password, identity, world, home, daemon: None, printed: String::new() };
-        if daemon {
-            person.start();
-        }
-        person
+        let (varve, root) = (binary().unwrap(), world.path().join("root"));
+        let hosts = home.path().join("hosts");
+        let limits = format!("hosts_dirs = [{hosts:?}]\nbackoff = 0.01\nbackoff_max = 0.02\n");
+        let cluster = Cluster::logging("trace", topology, &varve, &root, &limits).unwrap();
+        Self { password, identity, world, home, cluster, printed: String::new() }
     }
 
     pub fn root(&self) -> PathBuf {
         self.world.path().join("root")
     }
 
-    pub fn log(&self) -> PathBuf {
-        self.world.path().join("daemon.log")
-    }
-
-    fn start(&mut self) {
-        let log = File::create(self.log()).unwrap();
-        let mut command = self.command(&["daemon"]);
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.daemon = Some(command.spawn().unwrap());
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.command(&["health"]).output().unwrap().status.success() {
-            assert!(Instant::now() < end, "{}", fs::read_to_string(self.log()).unwrap());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    /// What the services logged, where they are apart.
+    pub fn logs(&self) -> String {
+        self.cluster.logs()
     }
 
     /// With a log of everything.
@@ -63,7 +52,7 @@ impl Person {
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new(binary().unwrap());
         command.arg("--root").arg(self.root()).args(["--log", "trace"]);
-        command.arg("--hosts-dir").arg(self.home.path().join("hosts")).args(args);
+        command.args(self.cluster.arguments()).args(args);
         command.env_clear().env("HOME", self.world.path()).env("RUST_LOG", "trace");
         command.env("DOCKER_CONFIG", self.home.path());
         command.env("XDG_CACHE_HOME", self.world.path().join("cache"));
@@ -118,20 +107,10 @@ impl Person {
         fs::write(directory.join("hosts.toml"), text).unwrap();
     }
 
-    /// Ends the daemon, so that all is written.
+    /// Ends the services, so that all is written.
     pub fn stop(&mut self) {
-        let Some(mut daemon) = self.daemon.take() else { return };
-        let pid = rustix::process::Pid::from_raw(daemon.id().cast_signed()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        daemon.wait().unwrap();
-    }
-}
-
-impl Drop for Person {
-    fn drop(&mut self) {
-        if let Some(daemon) = &mut self.daemon {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
+        for process in self.cluster.processes().iter_mut().rev() {
+            assert!(process.stop().is_some_and(|ended| ended.success()), "it does not end");
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,6 +60,16 @@ fn careless() -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "umask 0; exec \"$@\"", "sh"]).stdin(Stdio::null());
     command
+}
+
+/// A process that ends with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn nobody(program: &str, args: &[&str]) -> Command {
@@ -179,20 +190,15 @@ fn another_user_can_connect_to_no_socket() {
     let place = Place::new();
     let run = place.open.path().join("run/varve");
     let address = format!("unix://{}/varve.sock", run.display());
-    let mut daemon = careless()
-        .arg(binary().unwrap())
-        .arg("--root")
-        .arg(place.root())
-        .args(["daemon", "--listen", &address])
-        .spawn()
-        .unwrap();
+    let mut command = careless();
+    command.arg(binary().unwrap()).arg("--root").arg(place.root());
+    let daemon = command.args(["daemon", "--listen", &address]).spawn();
+    let mut daemon = Running(daemon.unwrap());
     let socket = run.join("varve.sock");
-    wait(&mut daemon, || socket.exists());
+    wait(&mut daemon.0, || socket.exists());
     let facts = fs::metadata(&socket).unwrap();
     let directory = fs::metadata(&run).unwrap();
     let reached = reached(&run);
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
     assert_eq!(facts.mode() & 0o777, 0o600);
     assert_eq!(directory.mode() & 0o022, 0, "nobody can put another socket in its place");
     // To connect takes the right to write.
@@ -211,10 +217,13 @@ fn the_memory_of_a_process_that_holds_logins_is_not_even_for_its_own_user() {
     let varve = open.path().join("varve");
     fs::copy(binary().unwrap(), &varve).unwrap();
     let root = open.path().join("root");
-    let args = ["--root", root.to_str().unwrap(), "daemon"];
-    let mut daemon = nobody(varve.to_str().unwrap(), &args).spawn().unwrap();
-    wait(&mut daemon, || root.join("varve.sock").exists());
-    let process = PathBuf::from(format!("/proc/{}", daemon.id()));
+    // Where cores are written at all, this is where one would be.
+    let cores = ["-c", "ulimit -c unlimited; exec \"$@\"", "sh", varve.to_str().unwrap()];
+    let args = [&cores[..], &["--root", root.to_str().unwrap(), "daemon"]].concat();
+    let daemon = nobody("sh", &args).current_dir(open.path()).spawn();
+    let mut daemon = Running(daemon.unwrap());
+    wait(&mut daemon.0, || root.join("varve.sock").exists());
+    let process = PathBuf::from(format!("/proc/{}", daemon.0.id()));
     let owner = fs::metadata(process.join("environ")).unwrap().uid();
     let read = |file: &str| {
         let file = process.join(file).display().to_string();
@@ -232,8 +241,10 @@ fn the_memory_of_a_process_that_holds_logins_is_not_even_for_its_own_user() {
     };
     let pulled = [pull(&root), pull(&open.path().join("embedded"))];
     let own_uid = fs::read_to_string(process.join("status")).unwrap();
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
+    let pid = rustix::process::Pid::from_raw(daemon.0.id().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
+    let ended = daemon.0.wait().unwrap();
+    assert!(ended.signal().is_some() && !ended.core_dumped(), "{ended}");
     assert!(own_uid.contains(&format!("Uid:\t{NOBODY}")), "{own_uid}");
     assert_eq!((owner, environ, maps), (0, false, false));
     for pulled in pulled {
