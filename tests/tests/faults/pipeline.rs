@@ -41,8 +41,8 @@ pub fn limits() -> Config {
     Config {
         attempts: 6,
         stall: Duration::from_millis(500),
-        document: Duration::from_secs(2),
-        patience: Duration::from_secs(8),
+        document: Duration::from_secs(1),
+        patience: Duration::from_secs(20),
         tag_pages: 20,
         ..Config::impatient()
     }

@@ -97,7 +97,7 @@ pub(super) fn documents() -> Vec<Row> {
             "a manifest trickles, with a kibibyte in time",
             8,
             DeadlineExceeded,
-            &["took more than 2 s to send a manifest"],
+            &["took more than 1 s to send a manifest"],
             |_, registry, _| {
                 scene::push_large(registry, 1 << 20);
                 vec![
