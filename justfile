@@ -75,6 +75,10 @@ threats count="2000": build
     VARVE_THREATS={{count}} cargo test --release --locked --package varve-snapshotter --lib -- exchanged_for_a_link
     VARVE_THREATS=1000000 cargo test --release --locked --package varve-snapshotter --lib -- a_million_entries
 
+# RUNS registries that do several things wrong at once, in any order
+soak-faults runs="500":
+    VARVE_FAULT_RUNS={{runs}} cargo test --locked --package varve-tests --test faults -- --nocapture random
+
 # deploy/ under docker-compose, for real (root; says SKIPPED where something is missing)
 compose-test:
     tests/compose-test.sh

@@ -49,7 +49,7 @@ for topology in daemon split; do
   VARVE_TOPOLOGY=$topology cargo test --locked --workspace --test pull --test plan --test images --test prune \
     --test check --test why --test complete --test space --test login --test push --test search --test many \
     --test archives --test hostile_archives --test progress --test wrong --test import --test trees --test kill --test run \
-    --test digests --test real_registry --test readers --test tour 2>&1 | tee --append "$log"
+    --test faults --test digests --test real_registry --test readers --test tour 2>&1 | tee --append "$log"
 done
 if [ -n "${CI:-}" ] && grep 'SKIPPED:' "$log"; then
   echo "under CI no test may be skipped" >&2

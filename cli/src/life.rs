@@ -41,6 +41,7 @@ fn work(cli: Cli) -> Result<()> {
     if let Command::Monitor(monitor) = cli.command {
         return Ok(monitor.run(&cli.global)?);
     }
+    varve_rpc::process::keep_secrets();
     let runtime = runtime()?;
     let result = runtime.block_on(live(cli));
     runtime.shutdown_timeout(LINGER);

@@ -40,6 +40,8 @@ pub struct Cluster {
     /// What the command is told, so that it finds them.
     arguments: Vec<String>,
     health: Vec<String>,
+    /// What the processes log.
+    level: &'static str,
     // Sockets, configuration and logs.
     run: TempDir,
 }
@@ -49,6 +51,7 @@ pub struct Process {
     name: &'static str,
     command: PathBuf,
     arguments: Vec<String>,
+    level: &'static str,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -62,7 +65,25 @@ const PROXY: &str = "proxy";
 impl Cluster {
     /// Starts what `topology` needs below `root` with the binaries beside `varve`.
     pub fn start(topology: Topology, varve: &Path, root: &Path) -> Result<Self> {
+        Self::talking(topology, varve, root, "")
+    }
+
+    /// The same, with these limits for talking to registries.
+    pub fn talking(topology: Topology, varve: &Path, root: &Path, limits: &str) -> Result<Self> {
+        Self::logging("info", topology, varve, root, limits)
+    }
+
+    /// The same, with a log of this level.
+    pub fn logging(
+        level: &'static str,
+        topology: Topology,
+        varve: &Path,
+        root: &Path,
+        limits: &str,
+    ) -> Result<Self> {
         let mut cluster = Self::idle()?;
+        cluster.level = level;
+        cluster.limit(topology, limits)?;
         match topology {
             Topology::Embedded => {}
             Topology::Daemon => cluster.daemon(varve, root),
@@ -83,7 +104,25 @@ impl Cluster {
 
     fn idle() -> Result<Self> {
         let run = tempfile::Builder::new().prefix("varve-run-").tempdir()?;
-        Ok(Self { processes: Vec::new(), arguments: Vec::new(), health: Vec::new(), run })
+        let (processes, arguments, health) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { processes, arguments, health, level: "info", run })
+    }
+
+    /// Where services run apart each has them in its own file.
+    fn limit(&mut self, topology: Topology, limits: &str) -> Result<()> {
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let path = self.limits();
+        fs::write(&path, format!("[registry]\n{limits}"))?;
+        if topology != Topology::Split {
+            self.arguments = vec!["--config".into(), path.display().to_string()];
+        }
+        Ok(())
+    }
+
+    fn limits(&self) -> PathBuf {
+        self.run.path().join("registry.toml")
     }
 
     /// What the command is told.
@@ -131,8 +170,9 @@ impl Cluster {
 
     fn daemon(&mut self, varve: &Path, root: &Path) {
         let root = vec!["--root".to_owned(), root.display().to_string()];
-        let words = ["--log", "info", "daemon", "--proxy"].map(str::to_owned);
-        let arguments = [root.clone(), words.to_vec(), vec![self.socket(PROXY)]];
+        let words = ["--log", self.level, "daemon", "--proxy"].map(str::to_owned);
+        let arguments =
+            [root.clone(), words.to_vec(), vec![self.socket(PROXY)], self.arguments.clone()];
         self.process("daemon", varve.to_owned(), arguments.concat());
         // The command finds the daemon by the root that both have.
         self.health = root;
@@ -147,9 +187,10 @@ impl Cluster {
             self.process(name, binary, arguments);
             client += &format!("{} = \"{}\"\n", name.replace('-', "_"), self.socket(name));
         }
+        client += &fs::read_to_string(self.limits()).unwrap_or_default();
         let path = self.run.path().join("client.toml");
         fs::write(&path, client)?;
-        self.arguments = vec!["--config".into(), path.display().to_string()];
+        self.arguments.extend(["--config".into(), path.display().to_string()]);
         Ok(())
     }
 
@@ -161,6 +202,11 @@ impl Cluster {
         if matches!(name, "content-store" | "snapshotter") {
             text += &format!("root = \"{}\"\n", root.display());
             text += &format!("[proxy]\nlisten = \"{}\"\n", self.socket(&format!("{name}-{PROXY}")));
+        }
+        if matches!(name, "resolver" | "fetcher")
+            && let Ok(limits) = fs::read_to_string(self.limits())
+        {
+            text += &limits;
         }
         let path = self.run.path().join(format!("{name}.toml"));
         fs::write(&path, text)?;
@@ -181,7 +227,8 @@ impl Cluster {
 
     fn process(&mut self, name: &'static str, command: PathBuf, arguments: Vec<String>) {
         let log = self.run.path().join(format!("{name}.log"));
-        self.processes.push(Process { name, command, arguments, log, child: None });
+        let level = self.level;
+        self.processes.push(Process { name, command, arguments, level, log, child: None });
     }
 }
 
@@ -205,7 +252,7 @@ impl Process {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let child = Command::new(&self.command)
             .args(&self.arguments)
-            .env("VARVE_LOG", "info")
+            .env("VARVE_LOG", self.level)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use crate::cluster::{Cluster, Topology};
 
 /// What could lead the command elsewhere.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
+    "VARVE_REGISTRY_CONFIG",
     "VARVE_HOSTS_DIR",
     "VARVE_ROOT",
     "VARVE_NAMESPACE",
@@ -60,17 +61,22 @@ impl Varve {
 
     /// With the services where `topology` has them.
     pub fn over(topology: Topology, binary: PathBuf) -> Result<Self> {
+        Self::talking(topology, binary, "")
+    }
+
+    /// The same, with these limits for talking to registries.
+    pub fn talking(topology: Topology, binary: PathBuf, limits: &str) -> Result<Self> {
         let root = tempfile::Builder::new().prefix("varve-").tempdir()?;
-        Self::with(topology, binary, Place::Own(root))
+        Self::with(topology, binary, Place::Own(root), limits)
     }
 
     /// With the services in the command, and a root that was there before.
     pub fn on(root: &Path, binary: PathBuf) -> Result<Self> {
-        Self::with(Topology::Embedded, binary, Place::Given(root.to_owned()))
+        Self::with(Topology::Embedded, binary, Place::Given(root.to_owned()), "")
     }
 
-    fn with(topology: Topology, binary: PathBuf, root: Place) -> Result<Self> {
-        let cluster = Cluster::start(topology, &binary, root.as_ref())?;
+    fn with(topology: Topology, binary: PathBuf, root: Place, limits: &str) -> Result<Self> {
+        let cluster = Cluster::talking(topology, &binary, root.as_ref(), limits)?;
         let cache = tempfile::Builder::new().prefix("varve-cache-").tempdir()?;
         Ok(Self { binary, cluster, root, cache })
     }

@@ -13,7 +13,7 @@ use varve_core::content::{Commit, Content, Writer};
 use varve_core::labels::{DISTRIBUTION_SOURCE, Labels};
 use varve_core::remotes::{Event, Fetched, Progress, Remote, ingest_ref};
 use varve_core::{Descriptor, Error, Kind, Result, Scope};
-use varve_registry::{BlobStream, Budget, Failure, Repository};
+use varve_registry::{ASK, BlobStream, Budget, Failure, Repository};
 
 use crate::flight::Flight;
 use crate::ingest;
@@ -183,9 +183,10 @@ impl Download<'_> {
             Err(error) if error.kind() == Kind::AlreadyExists => Ok(Outcome::Done),
             Err(error) if error.kind() == Kind::FailedPrecondition => {
                 ingest::abort(self.content, self.scope, self.blob).await;
-                let who =
-                    "the registry, or a proxy on the way, sent other bytes than the digest names";
-                Ok(Outcome::Mismatch(error.context(who)))
+                let (why, what) = (error.chain(), "sent other bytes than the digest names");
+                Ok(Outcome::Mismatch(Error::precondition(format!(
+                    "the registry, or a proxy on the way, {what} ({why}); {ASK}"
+                ))))
             }
             Err(error) => Err(error),
         }

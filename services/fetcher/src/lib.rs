@@ -56,8 +56,8 @@ impl Fetcher for Service {
         if let Some(fetched) = ingest::known(content, scope, blob).await? {
             return Ok(fetched);
         }
-        let flight = self.flights.board(blob.digest, &progress).await;
         let (batch, patience) = (self.config.batch, self.dependencies.registry.config().patience);
+        let flight = self.flights.board(blob.digest, &progress, patience).await?;
         let download = Download {
             content,
             repository,

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use varve_core::oci::Bounds;
 use varve_core::remotes::Remote;
 use varve_core::{Descriptor, Digest, Error, Result, ResultExt};
-use varve_registry::{BlobStream, Client, Failure};
+use varve_registry::{ASK, BlobStream, Client, Failure};
 
 /// Reads it to its end; what breaks off is read anew, as it is small.
 pub(crate) async fn document(
@@ -18,22 +18,26 @@ pub(crate) async fn document(
     let repository = client.open(remote)?;
     let mut budget = repository.budget();
     loop {
-        let mut stream = repository.blob(document, 0, &mut budget).await?;
-        let failure = match whole(&mut stream).await {
-            Ok(bytes) if Digest::of(&bytes) == *digest => return Ok(bytes),
-            Ok(bytes) => {
-                let other = Digest::of(&bytes);
-                let name = repository.full_name();
-                let message = format!("{name}: the registry sent {other} in place of {digest}");
-                Failure::passing(Error::precondition(message))
+        let stream = repository.blob(document, 0, &mut budget).await?;
+        let bytes = match whole(stream).await {
+            Ok(bytes) => bytes,
+            Err(failure) => {
+                budget.survive(failure).await?;
+                continue;
             }
-            Err(failure) => failure,
         };
-        budget.survive(failure).await?;
+        let other = Digest::of(&bytes);
+        if other == *digest {
+            return Ok(bytes);
+        }
+        let name = repository.full_name();
+        let message = format!("{name}: the registry sent {other} in place of {digest}; {ASK}");
+        budget.survive_deceit(Error::precondition(message)).await?;
     }
 }
 
-async fn whole(stream: &mut BlobStream) -> Result<Bytes, Failure> {
+/// Its connection is given back before anything is waited for.
+async fn whole(mut stream: BlobStream) -> Result<Bytes, Failure> {
     let mut all = BytesMut::new();
     while let Some(chunk) = stream.chunk().await? {
         all.extend_from_slice(&chunk);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use varve_core::content::Content;
-use varve_core::oci::{Bounds, Document};
+use varve_core::oci::{Bounds, Document, LARGE};
 use varve_core::{Descriptor, Digest, Error, Platform, Result, ResultExt, Scope};
 
 /// Platforms that an error lists.
@@ -61,13 +61,16 @@ impl Walk<'_> {
             level = next;
         }
         let depth = self.bounds.depth;
-        Err(bad(target, &format!("indexes lie in it more than {depth} deep")))
+        Err(bad(target, &format!("indexes lie in it more than {depth} deep; {LARGE}")))
     }
 
     fn check_number(&self, target: &Descriptor, seen: usize) -> Result<()> {
         let most = self.bounds.indexes;
         if seen > most {
-            return Err(bad(target, &format!("it and those below are more than {most} indexes")));
+            return Err(bad(
+                target,
+                &format!("it and those below are more than {most} indexes; {LARGE}"),
+            ));
         }
         Ok(())
     }

@@ -136,3 +136,32 @@ async fn a_document_is_read_by_its_digest_and_never_as_another() {
     let error = resolver().document(&remote, &large).await.unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted);
 }
+
+#[tokio::test]
+async fn a_head_with_no_length_of_the_document_is_followed_by_a_get() {
+    let (registry, digest) = registry().await;
+    registry.faults([Rule::new(On::Heads, Fault::Length(0))]);
+    let found = resolve(&registry, ":1").await.unwrap();
+    assert_eq!(found, Descriptor::new(MediaType::OciIndex, digest, INDEX.len() as u64));
+    assert_eq!(methods(&registry), ["HEAD", "GET"]);
+}
+
+#[tokio::test]
+async fn a_document_that_a_mirror_lies_about_is_asked_of_the_next_host() {
+    let ((upstream, digest), (mirror, _)) = (registry().await, registry().await);
+    mirror.faults([Rule::new(On::Manifests, Fault::OtherBytes)]);
+    let hosts = tempfile::tempdir().unwrap();
+    let directory = hosts.path().join(upstream.address());
+    std::fs::create_dir(&directory).unwrap();
+    let text = format!("[host.\"http://{}\"]\n", mirror.address());
+    std::fs::write(directory.join("hosts.toml"), text).unwrap();
+    let hosts_dirs = vec![hosts.path().to_owned()];
+    let config = varve_registry::Config { hosts_dirs, ..varve_registry::Config::impatient() };
+    let dependencies =
+        Dependencies { content: Arc::new(Store::new()), registry: Client::new(config) };
+    let resolver = varve_resolver::open(Config::default(), dependencies);
+    let remote = Remote::anonymous(upstream.reference(REPO, "1").parse().unwrap());
+    let index = Descriptor::new(MediaType::OciIndex, digest, INDEX.len() as u64);
+    assert_eq!(resolver.document(&remote, &index).await.unwrap(), INDEX);
+    assert_eq!((methods(&mirror).len(), methods(&upstream).len()), (1, 1));
+}

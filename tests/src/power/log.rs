@@ -86,7 +86,7 @@ impl Log {
             let mut data = vec![0; len];
             self.bytes.read_exact_at(&mut data, at)?;
             for (block, data) in data.chunks(BLOCK).enumerate() {
-                if n < flushed || random.next() % 2 == 0 {
+                if n < flushed || random.next().is_multiple_of(2) {
                     image.write_all_at(data, offset + (block * BLOCK) as u64)?;
                 }
             }

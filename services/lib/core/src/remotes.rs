@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::oci::Descriptor;
@@ -94,13 +95,14 @@ pub enum Login {
     RegistryToken(Secret),
 }
 
-/// A string that is never printed.
+/// A string that is never printed, and wiped when it goes. What is made of it for the wire is not: a
+/// process that has secrets leaves no core dump (lib/rpc, process).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
+        Self(Zeroizing::new(secret.into()))
     }
 
     /// The secret, for the one header it goes into.

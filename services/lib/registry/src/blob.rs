@@ -1,13 +1,15 @@
 //! Blobs: GET from an offset, as a stream that is never longer than the descriptor says.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
-use varve_core::{Descriptor, Error, Result};
+use varve_core::{Descriptor, Error, Kind, MediaType, Result};
 
 use crate::body::Body;
+use crate::config::Config;
 use crate::exchange::Answer;
 use crate::failure::Failure;
 use crate::host::{Host, Need};
@@ -23,6 +25,8 @@ pub struct BlobStream {
     size: u64,
     body: Body,
     host: Arc<Host>,
+    /// When the whole of a document has to have come.
+    until: Option<Instant>,
 }
 
 impl BlobStream {
@@ -47,7 +51,16 @@ impl BlobStream {
         if self.at > self.size {
             return Err(too_long(&self.noun, self.size).into());
         }
+        if self.until.is_some_and(|until| Instant::now() > until) {
+            return Err(self.late());
+        }
         Ok(Some(chunk))
+    }
+
+    fn late(&self) -> Failure {
+        let Self { noun, at, size, .. } = self;
+        let message = format!("{noun}: took too long: {at} of {size} bytes");
+        Failure::passing(Error::new(Kind::DeadlineExceeded, message))
     }
 
     fn cut(&self) -> Failure {
@@ -144,9 +157,18 @@ impl Repository {
             return Err(too_long(noun, size));
         }
         let host = Arc::clone(&answer.host);
-        let body = Body::new(answer, self.config().stall);
-        Ok(Some(BlobStream { noun: noun.to_owned(), start, at: start, size, body, host }))
+        let Config { stall, document, .. } = *self.config();
+        let until = is_document(&blob.media_type).then(|| Instant::now() + document);
+        let body = Body::new(answer, stall);
+        Ok(Some(BlobStream { noun: noun.to_owned(), start, at: start, size, body, host, until }))
     }
+}
+
+/// What is read as a whole before anything else is asked for: a slow one holds up all of a pull.
+fn is_document(kind: &MediaType) -> bool {
+    kind.is_index()
+        || kind.is_manifest()
+        || matches!(kind, MediaType::OciConfig | MediaType::DockerConfig)
 }
 
 /// Whether Content-Range is from `offset`, of a whole of `size` (or of unknown size).
@@ -164,6 +186,6 @@ fn is_range(answer: &Answer, offset: u64, size: u64) -> bool {
 fn too_long(noun: &str, size: u64) -> Error {
     Error::precondition(format!(
         "{noun}: the registry sends more than the {size} bytes that its manifest says; the image is \
-         damaged at the registry"
+         damaged there: have it pushed again, or ask who runs it"
     ))
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
-use varve_core::Error;
+use varve_core::oci::LARGE;
+use varve_core::{Error, Kind};
 
 use crate::exchange::Answer;
 use crate::failure::Failure;
@@ -51,12 +52,28 @@ impl Body {
         }
     }
 
-    /// All of it, refused (`what` being its name) at the first byte beyond `cap`.
-    pub(crate) async fn all(mut self, what: &str, cap: usize) -> Result<Bytes, Failure> {
+    /// All of it within `limit`, refused (`what` being its name) at the first byte beyond `cap`. A kibibyte
+    /// now and then is no stall; for mebibytes it would be a day.
+    pub(crate) async fn all(
+        self,
+        what: &str,
+        cap: usize,
+        limit: Duration,
+    ) -> Result<Bytes, Failure> {
+        let late = Error::new(
+            Kind::DeadlineExceeded,
+            format!("{} took more than {} s to send {what}", self.host, limit.as_secs_f64()),
+        );
+        let all = tokio::time::timeout(limit, self.whole(what, cap)).await;
+        all.unwrap_or_else(|_| Err(Failure::passing(late)))
+    }
+
+    async fn whole(mut self, what: &str, cap: usize) -> Result<Bytes, Failure> {
         let mut all = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if all.len() + chunk.len() > cap {
-                let message = format!("{} sent {what} of more than {cap} bytes", self.host);
+                let message =
+                    format!("{} sent {what} of more than {cap} bytes; {LARGE}", self.host);
                 return Err(Error::exhausted(message).into());
             }
             all.extend_from_slice(&chunk);
@@ -64,15 +81,20 @@ impl Body {
         Ok(all.freeze())
     }
 
-    /// The first `cap` bytes, or as many as came before it broke: for the text of an error.
+    /// The first `cap` bytes, or as many as came before it broke or the stall limit was over: for the
+    /// text of an error, which nobody waits long for.
     pub(crate) async fn head(mut self, cap: usize) -> Bytes {
-        let mut head = BytesMut::new();
-        while let Ok(Some(chunk)) = self.chunk().await {
-            head.extend_from_slice(&chunk[..chunk.len().min(cap - head.len())]);
-            if head.len() >= cap {
-                break;
+        let (limit, mut head) = (self.stall, BytesMut::new());
+        let read = async {
+            while let Ok(Some(chunk)) = self.chunk().await {
+                head.extend_from_slice(&chunk[..chunk.len().min(cap - head.len())]);
+                if head.len() >= cap {
+                    break;
+                }
             }
-        }
+        };
+        // What came is what there is.
+        let _ = tokio::time::timeout(limit, read).await;
         head.freeze()
     }
 }

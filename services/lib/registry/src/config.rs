@@ -46,6 +46,9 @@ pub struct Config {
     /// before it does.
     #[serde(deserialize_with = "seconds")]
     pub settle: Duration,
+    /// Until the whole of a document (a manifest, a token, a page of a list) has come.
+    #[serde(deserialize_with = "seconds")]
+    pub document: Duration,
     /// Bytes of a blob that are sent at once. A registry that wants more of it, or all, gets it; one
     /// that takes less, less.
     pub upload_chunk: u64,
@@ -75,6 +78,7 @@ impl Default for Config {
             hosts_dirs: HOSTS_DIRS.map(PathBuf::from).to_vec(),
             stall: Duration::from_secs(30),
             settle: Duration::from_secs(300),
+            document: Duration::from_secs(300),
             upload_chunk: 64 << 20,
             per_host: 6,
             tag_pages: 1000,
@@ -101,6 +105,7 @@ impl Config {
             ("mirror_connect_timeout", self.mirror_connect_timeout),
             ("stall", self.stall),
             ("settle", self.settle),
+            ("document", self.document),
         ] {
             lasts(name, value, 0.1, DAY)?;
         }
@@ -122,6 +127,7 @@ impl Config {
             hosts_dirs: Vec::new(),
             stall: Duration::from_millis(800),
             settle: Duration::from_secs(3),
+            document: Duration::from_secs(3),
             ..Self::default()
         }
     }

@@ -127,6 +127,19 @@ pub(crate) fn check_redirect(from: &Url, to: &Url) -> Result<()> {
     Ok(())
 }
 
+/// Whether a request for a token may be led from `from` to `to`: no further than a realm may be.
+pub(crate) fn check_realm_redirect(from: &Url, to: &Url) -> Result<()> {
+    check_redirect(from, to)?;
+    if is_private(to) && !is_private(from) {
+        let (from, to) = (authority(from), authority(to));
+        let why = "it is in a private network, and the token server is not";
+        return Err(Error::precondition(format!(
+            "{from} redirects to {to}, which is refused: {why}"
+        )));
+    }
+    Ok(())
+}
+
 /// Whether `realm` may be asked for tokens for `registry`, and told its credential.
 pub(crate) fn check_realm(registry: &Url, realm: &Url) -> Result<()> {
     let refuse = |why: &str| {
@@ -205,6 +218,16 @@ mod tests {
         }
         assert!(check_redirect(&public, &url("https://cdn.example/x")).is_ok());
         assert!(check_redirect(&url("http://localhost:1/"), &url("http://127.0.0.1:2/")).is_ok());
+    }
+
+    #[test]
+    fn a_token_server_leads_nowhere_that_it_could_not_be_itself() {
+        let public = url("https://auth.example/token");
+        for bad in ["https://10.0.0.1/t", "https://[fd00::1]/t", "http://auth.example/t"] {
+            assert!(check_realm_redirect(&public, &url(bad)).is_err(), "{bad}");
+        }
+        assert!(check_realm_redirect(&public, &url("https://other.example/t")).is_ok());
+        assert!(check_realm_redirect(&url("https://10.0.0.1/"), &url("https://10.0.0.2/")).is_ok());
     }
 
     #[test]

@@ -27,13 +27,28 @@ pub(crate) struct Request {
     pub url: Url,
     pub headers: HeaderMap,
     pub payload: Payload,
+    /// How long its answer may take: what makes a registry hash or copy a blob takes longer than what
+    /// it knows.
+    pub pace: Pace,
+    /// Whether it may be led from one url to another.
+    pub leads: fn(&Url, &Url) -> Result<(), Error>,
+}
+
+/// What an answer is waited for by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pace {
+    /// The stall limit.
+    Usual,
+    /// The time that a registry gets for all of a blob.
+    Settling,
 }
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url) -> Self {
         let identity = HeaderValue::from_static("identity");
         let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, identity)]);
-        Self { method, url, headers, payload: Payload::None }
+        let (payload, pace) = (Payload::None, Pace::Usual);
+        Self { method, url, headers, payload, pace, leads: endpoint::check_redirect }
     }
 
     pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
@@ -43,6 +58,11 @@ impl Request {
 
     pub(crate) fn carrying(self, payload: Payload) -> Self {
         Self { payload, ..self }
+    }
+
+    /// The registry has a whole blob to look at before it answers.
+    pub(crate) fn settling(self) -> Self {
+        Self { pace: Pace::Settling, ..self }
     }
 
     /// Whether it may be sent to where a redirect of this status leads. What writes goes there only
@@ -87,7 +107,7 @@ pub(crate) async fn exchange(line: Line<'_>, mut request: Request) -> Result<Ans
     for _ in 0..=REDIRECTS {
         let mut answer = once(line, &request).await?;
         answer.foreign = foreign;
-        let Some(next) = redirect(&answer)? else {
+        let Some(next) = redirect(&request, &answer)? else {
             return Ok(answer);
         };
         let what = match &request.payload {
@@ -127,6 +147,7 @@ async fn once(line: Line<'_>, request: &Request) -> Result<Answer, Failure> {
     if let Some(body) = payload.body() {
         builder = builder.body(body);
     }
+    let stall = if request.pace == Pace::Settling { settle } else { stall };
     let sent = payload.watch(builder.send(), stall, settle).await;
     let response = sent
         .ok_or_else(|| Failure::stalled(&name, stall))?
@@ -150,7 +171,7 @@ fn headers(host: &Host, request: &Request) -> HeaderMap {
 }
 
 /// Where the answer leads, if it is a redirect.
-fn redirect(answer: &Answer) -> Result<Option<Url>, Failure> {
+fn redirect(request: &Request, answer: &Answer) -> Result<Option<Url>, Failure> {
     if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
@@ -159,6 +180,6 @@ fn redirect(answer: &Answer) -> Result<Option<Url>, Failure> {
     let location = location.to_str().map_err(|_| bad())?;
     let mut next = answer.url.join(location).map_err(|_| bad())?;
     next.set_fragment(None);
-    endpoint::check_redirect(&answer.url, &next)?;
+    (request.leads)(&answer.url, &next)?;
     Ok(Some(next))
 }

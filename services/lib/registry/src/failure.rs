@@ -59,6 +59,27 @@ impl Failure {
         }
     }
 
+    /// The same for somebody else who waited for it.
+    pub(crate) fn again(&self) -> Self {
+        let copy = |error: &Error| {
+            let copy = Error::new(error.kind(), error.chain());
+            match error.login_at() {
+                Some(host) => copy.with_login_at(host),
+                None => copy,
+            }
+        };
+        match self {
+            Self::Passing { error, after, cost } => {
+                Self::Passing { error: copy(error), after: *after, cost: *cost }
+            }
+            Self::Unreachable(error) => Self::Unreachable(copy(error)),
+            Self::Mirror { host, error, unreachable } => {
+                Self::Mirror { host: host.clone(), error: copy(error), unreachable: *unreachable }
+            }
+            Self::Final(error) => Self::Final(copy(error)),
+        }
+    }
+
     /// Whether there was no answer, or none that may be taken: a certificate that is not trusted, a
     /// redirect that is refused. The next request would have no other.
     pub(crate) fn is_unreachable(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::challenge::Challenge;
 use crate::client::Client;
 use crate::endpoint;
 use crate::exchange::{self, Answer, Request};
-use crate::failure::Failure;
+use crate::failure::{ASK, Failure};
 use crate::host::Host;
 use crate::refusal::{self, Asked};
 use crate::registry::Registry;
@@ -59,6 +59,9 @@ impl<'a> Attempt<'a> {
         if answer.status() != StatusCode::UNAUTHORIZED {
             self.check(answer).await?;
             return Ok(None);
+        }
+        if answer.foreign {
+            return Err(self.elsewhere(&answer).into());
         }
         let challenge = Challenge::choose(answer.headers());
         drop(answer);
@@ -121,6 +124,14 @@ impl<'a> Attempt<'a> {
     fn asked(&self) -> Asked<'_> {
         let host = &*self.registry.host;
         Asked { noun: "login", action: Action::Login, repository: host, host, login: true }
+    }
+
+    /// Whoever the registry leads to is not who the login is for.
+    fn elsewhere(&self, answer: &Answer) -> Error {
+        let (host, other) = (&self.registry.host, answer.authority());
+        Error::precondition(format!(
+            "login at {host}: it leads to {other}, which asks for a login that is not its own; {ASK}"
+        ))
     }
 
     fn unknown(&self) -> Error {

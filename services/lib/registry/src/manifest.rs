@@ -5,7 +5,6 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use varve_core::{Digest, Error, MediaType, Result};
 
-use crate::body::Body;
 use crate::exchange::Answer;
 use crate::failure::{ASK, Failure};
 use crate::host::Need;
@@ -27,7 +26,7 @@ pub struct Head {
     /// Only an index or a manifest.
     pub media_type: Option<MediaType>,
     pub digest: Option<Digest>,
-    /// Bytes.
+    /// Bytes; of a document there is always one.
     pub size: Option<u64>,
 }
 
@@ -45,6 +44,8 @@ impl Repository {
         let ask = manifest(Method::HEAD, reference);
         let answer = self.send(&self.manifest_noun(reference), &ask, budget).await?;
         let size = visit::text(&answer, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+        // A HEAD has no body, and some say that of the document.
+        let size = size.filter(|size| *size > 0);
         Ok(Head { media_type: media_type(&answer), digest: digest(&answer), size })
     }
 
@@ -69,12 +70,12 @@ impl Repository {
         reference: &str,
         answer: Answer,
     ) -> Result<ManifestBytes, Failure> {
-        let (said, kind) = (digest(&answer), media_type(&answer));
+        let (said, kind) = (digests(&answer), media_type(&answer));
         let cap = usize::try_from(self.config().images.document).unwrap_or(usize::MAX);
-        let bytes = Body::new(answer, self.config().stall).all("a manifest", cap).await?;
+        let bytes = self.document(answer, "a manifest", cap).await?;
         let digest = Digest::of(&bytes);
-        let wanted = if reference.contains(':') { Some(reference.parse()?) } else { said };
-        if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
+        let wanted = if reference.contains(':') { vec![reference.parse()?] } else { said };
+        if let Some(wanted) = wanted.into_iter().find(|wanted| *wanted != digest) {
             let message = format!("{noun}: the registry sent {digest} in place of {wanted}; {ASK}");
             return Err(Failure::passing(Error::precondition(message)));
         }
@@ -97,9 +98,17 @@ fn manifest(method: Method, reference: &str) -> Ask {
     Ask { method, path, headers, need: Need::of(reference) }
 }
 
-/// What the answer says that the document's digest is.
+/// What the answer says that the document's digest is; nothing where it contradicts itself.
 pub(crate) fn digest(answer: &Answer) -> Option<Digest> {
-    visit::text(answer, DIGEST)?.parse().ok()
+    let said = digests(answer);
+    let first = *said.first()?;
+    said.iter().all(|other| *other == first).then_some(first)
+}
+
+/// All that the answer says of the digest: a registry says it once, a proxy before it perhaps once more.
+fn digests(answer: &Answer) -> Vec<Digest> {
+    let said = answer.headers().get_all(DIGEST).iter();
+    said.filter_map(|value| value.to_str().ok()?.parse().ok()).collect()
 }
 
 /// The Content-Type without its parameters, where it is one of the four.

@@ -6,6 +6,7 @@ use varve_core::{Error, Result};
 
 use crate::endpoint;
 use crate::exchange::Answer;
+use crate::failure::ASK;
 use crate::visit;
 
 /// The page after this one (RFC 8288 `Link: <…>; rel="next"`): of the same list at the same host.
@@ -15,7 +16,7 @@ pub(crate) fn next(noun: &str, url: &Url, answer: &Answer) -> Result<Option<Url>
     };
     let elsewhere = || {
         Error::precondition(format!(
-            "{noun}: the registry's list leads elsewhere, which is refused"
+            "{noun}: the registry's list leads elsewhere, which is refused; {ASK}"
         ))
     };
     let next = url.join(target).map_err(|_| elsewhere())?;

@@ -93,7 +93,8 @@ impl Pusher {
         let mut url = self.uploads();
         let digest = blob.digest.to_string();
         url.query_pairs_mut().append_pair("mount", &digest).append_pair("from", from);
-        let request = Request::new(Method::POST, url).carrying(Payload::Bytes(Bytes::new()));
+        let request =
+            Request::new(Method::POST, url).carrying(Payload::Bytes(Bytes::new())).settling();
         loop {
             let failure = match self.ask(Some(from), &noun, &request).await {
                 Ok(answer) if answer.status() == StatusCode::CREATED => return Ok(Mounted::Yes),

@@ -70,9 +70,19 @@ pub(crate) async fn refusal(
     let text = said(&Body::new(answer, stall).head(CAP).await);
     let error = Error::new(kind(status), sentence(asked, status, &text));
     let error = asked.wanting_login(error);
+    match passes(status) {
+        true => Failure::Passing { error, after, cost: 1 },
+        false => Failure::Final(error),
+    }
+}
+
+/// Whether it may be another the next time. Servers in front of registries have many of their own (520 to
+/// 530 are Cloudflare's); few say that it will never work.
+fn passes(status: StatusCode) -> bool {
     match status.as_u16() {
-        408 | 425 | 429 | 500 | 502 | 503 | 504 => Failure::Passing { error, after, cost: 1 },
-        _ => Failure::Final(error),
+        408 | 425 | 429 => true,
+        501 | 505 | 507 | 508 | 510 | 511 => false,
+        _ => status.is_server_error(),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName};
 use http::{HeaderValue, Method};
 use varve_core::{Error, Result};
 
 use crate::action::{Action, Aim};
+use crate::body::Body;
 use crate::config::Config;
 use crate::exchange::{Answer, Request};
 use crate::failure::Failure;
@@ -84,6 +86,17 @@ impl Repository {
         let full_name = self.full_name();
         let aim = self.aim(Action::Pull, &full_name, noun);
         self.registry.visit(host, &aim, request).await
+    }
+
+    /// The whole of a document that was asked for.
+    pub(crate) async fn document(
+        &self,
+        answer: Answer,
+        what: &str,
+        cap: usize,
+    ) -> Result<Bytes, Failure> {
+        let Config { stall, document, .. } = *self.config();
+        Body::new(answer, stall).all(what, cap, document).await
     }
 
     /// What a request about `noun` is about, where `full_name` is this repository's.

@@ -16,6 +16,9 @@ use crate::failure::Failure;
 /// Bytes that count as progress, and start the budget anew.
 const PROGRESS: u64 = 1 << 20;
 
+/// Longer waits are told of: nobody likes to look at nothing for minutes.
+const SILENT: Duration = Duration::from_secs(10);
+
 /// Attempts and time that may still be spent.
 pub struct Budget {
     config: Config,
@@ -137,7 +140,10 @@ impl Budget {
         if delay > left {
             return Err(out_of_time(error, after, left));
         }
-        tracing::debug!(error = error.chain(), ?delay, "trying again");
+        match delay > SILENT {
+            true => tracing::warn!("{}; trying again in {} s", error.chain(), delay.as_secs()),
+            false => tracing::debug!(error = error.chain(), ?delay, "trying again"),
+        }
         Ok(delay)
     }
 

@@ -4,18 +4,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 use url::Url;
+use varve_core::oci::LARGE;
 use varve_core::remotes::Credential;
 use varve_core::{Error, Kind, Result};
 
 use crate::action::{Action, Aim};
 use crate::body::Body;
 use crate::client::Client;
+use crate::config::Config;
 use crate::endpoint;
 use crate::exchange::{Answer, Request};
-use crate::failure::Failure;
+use crate::failure::{ASK, Failure};
 use crate::host::Host;
 use crate::page;
 use crate::registry::Registry;
@@ -92,7 +95,7 @@ impl Scan {
         while seen.insert(url.clone()) {
             if seen.len() > self.0.inner().config.tag_pages {
                 let pages = seen.len() - 1;
-                return Err(Error::exhausted(format!("{noun}: more than {pages} pages")));
+                return Err(Error::exhausted(format!("{noun}: more than {pages} pages; {LARGE}")));
             }
             let (page, next) = self.page(&noun, &host, &url, &mut budget).await?;
             names.extend(page.into_iter().filter(|name| is_name(name) && fits(name)));
@@ -101,7 +104,7 @@ impl Scan {
                 _ => return Ok(names.into_iter().take(limit).collect()),
             }
         }
-        Err(Error::precondition(format!("{noun}: the registry's list leads back to itself")))
+        Err(Error::precondition(format!("{noun}: the registry's list leads back to itself; {ASK}")))
     }
 
     async fn hits(
@@ -118,7 +121,7 @@ impl Scan {
         let mut url = endpoint::join(&base, ["v1", "search"]);
         url.query_pairs_mut().append_pair("q", term).append_pair("n", &limit.to_string());
         let answer = self.visit(noun, host, &url).await?;
-        let bytes = Body::new(answer, self.0.inner().config.stall).all("results", CAP).await?;
+        let bytes = self.document(answer, "results").await?;
         // A page for browsers, perhaps.
         Ok(serde_json::from_slice::<Hits>(&bytes).ok().map(|hits| hits.results))
     }
@@ -151,11 +154,16 @@ impl Scan {
     ) -> Result<(Vec<String>, Option<Url>), Failure> {
         let answer = self.visit(noun, host, url).await?;
         let next = page::next(noun, url, &answer)?;
-        let bytes = Body::new(answer, self.0.inner().config.stall).all("a list", CAP).await?;
+        let bytes = self.document(answer, "a list").await?;
         let names: Names = serde_json::from_slice(&bytes).map_err(|error| {
             Error::unavailable(format!("{noun}: is no list")).with_source(error)
         })?;
         Ok((names.repositories.unwrap_or_default(), next))
+    }
+
+    async fn document(&self, answer: Answer, what: &str) -> Result<Bytes, Failure> {
+        let Config { stall, document, .. } = self.0.inner().config;
+        Body::new(answer, stall).all(what, CAP, document).await
     }
 
     async fn visit(&self, noun: &str, host: &Arc<Host>, url: &Url) -> Result<Answer, Failure> {

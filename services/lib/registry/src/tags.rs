@@ -6,11 +6,11 @@ use std::sync::Arc;
 use http::Method;
 use serde::Deserialize;
 use url::Url;
+use varve_core::oci::LARGE;
 use varve_core::{Error, Result};
 
-use crate::body::Body;
 use crate::exchange::Request;
-use crate::failure::Failure;
+use crate::failure::{ASK, Failure};
 use crate::host::{Host, Need};
 use crate::page;
 use crate::repository::Repository;
@@ -46,7 +46,9 @@ impl Repository {
         let (mut tags, mut seen) = (BTreeSet::new(), BTreeSet::new());
         while seen.insert(url.clone()) {
             if seen.len() > self.config().tag_pages || tags.len() > self.config().tags {
-                let many = format!("{noun}: more than {} of them", tags.len());
+                let pages = seen.len() - 1;
+                let many =
+                    format!("{noun}: {pages} pages with {} tags, and more; {LARGE}", tags.len());
                 return Err(Error::exhausted(many).into());
             }
             let (page, next) = self.page(host, &noun, &url, budget).await?;
@@ -56,7 +58,7 @@ impl Repository {
                 None => return Ok(tags.into_iter().collect()),
             }
         }
-        let circle = format!("{noun}: the registry's list leads back to itself");
+        let circle = format!("{noun}: the registry's list leads back to itself; {ASK}");
         Err(Error::precondition(circle).into())
     }
 
@@ -85,7 +87,7 @@ impl Repository {
         let request = Request::new(Method::GET, url.clone());
         let answer = self.visit(host, noun, &request).await?;
         let next = page::next(noun, url, &answer)?.map(|next| host.with_namespace(next));
-        let bytes = Body::new(answer, self.config().stall).all("a tag list", CAP).await?;
+        let bytes = self.document(answer, "a tag list", CAP).await?;
         let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
             Error::unavailable(format!("{noun}: is no tag list")).with_source(error)
         })?;

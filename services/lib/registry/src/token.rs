@@ -47,8 +47,15 @@ struct Token {
     fresh_until: Instant,
 }
 
-/// Held while the token is asked for: the others wait, then find it.
-type Slot = Arc<Flight<Option<Token>>>;
+/// Held while the token is asked for: the others wait, then find it, or that there is none.
+type Slot = Arc<Flight<Asking>>;
+
+#[derive(Default)]
+struct Asking {
+    token: Option<Token>,
+    /// When the last try failed, and how.
+    failed: Option<(Instant, Failure)>,
+}
 
 #[derive(Default)]
 pub(crate) struct Tokens(Mutex<HashMap<Key, Slot>>);
@@ -61,23 +68,36 @@ impl Tokens {
         key: &Key,
         asked: &Asked<'_>,
     ) -> Result<HeaderValue, Failure> {
-        let slot = self.slot(key);
-        let mut token = slot.lock().await;
-        if let Some(token) = token.as_ref().filter(|token| token.is_fresh()) {
+        let (slot, came) = (self.slot(key), Instant::now());
+        let mut asking = slot.lock().await;
+        if let Some(token) = asking.token.as_ref().filter(|token| token.is_fresh()) {
             return Ok(token.header.clone());
         }
-        let new = ask(line, key, asked).await?;
-        let header = new.header.clone();
-        *token = Some(new);
-        Ok(header)
+        // Whoever waited while it failed has had the same answer: one after the other they would wait
+        // for as many as they are.
+        if let Some((when, failure)) = asking.failed.as_ref().filter(|(when, _)| *when > came) {
+            tracing::trace!(since = ?when.elapsed(), "no token for others either");
+            return Err(failure.again());
+        }
+        match ask(line, key, asked).await {
+            Ok(token) => {
+                let header = token.header.clone();
+                *asking = Asking { token: Some(token), failed: None };
+                Ok(header)
+            }
+            Err(failure) => {
+                asking.failed = Some((Instant::now(), failure.again()));
+                Err(failure)
+            }
+        }
     }
 
     /// The registry would not have `used`: it is dropped, unless another has taken its place.
     pub(crate) async fn reject(&self, key: &Key, used: &HeaderValue) {
         let slot = self.slot(key);
-        let mut token = slot.lock().await;
-        if token.as_ref().is_some_and(|token| token.header == *used) {
-            *token = None;
+        let mut asking = slot.lock().await;
+        if asking.token.as_ref().is_some_and(|token| token.header == *used) {
+            asking.token = None;
         }
     }
 
@@ -124,13 +144,14 @@ async fn get(
     asked: &Asked<'_>,
 ) -> Result<(Token, Option<Secret>), Failure> {
     endpoint::check_realm(&key.registry, &key.realm)?;
+    let request = Request { leads: endpoint::check_realm_redirect, ..request };
     let began = Instant::now();
     let answer = exchange::exchange(line, request).await?;
     if !answer.status().is_success() {
         let noun = format!("token of {} for {}", answer.authority(), asked.repository);
         return Err(refusal::refusal(&Asked { noun: &noun, ..*asked }, answer, line.stall).await);
     }
-    let bytes = Body::new(answer, line.stall).all("a token", CAP).await?;
+    let bytes = Body::new(answer, line.stall).all("a token", CAP, line.document).await?;
     read(&bytes, began).map_err(|why| {
         let noun = format!("{} as token server of {}", endpoint::authority(&key.realm), asked.host);
         Error::new(Kind::Unauthenticated, format!("{noun}: {why}")).into()

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Client as Http;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -24,14 +24,18 @@ use crate::hosts::Tls;
 const HOSTS: usize = 256;
 /// How long a host gets to answer a TLS handshake before it is taken for plain http.
 const PROBE: Duration = Duration::from_secs(2);
+/// How long that is taken for granted: another server may come up at the port, and a daemon lives long.
+const LEARNED: Duration = Duration::from_secs(10);
 
 pub(crate) struct Transport {
     config: Config,
     clients: Clients,
     limits: Mutex<HashMap<String, Arc<Semaphore>>>,
-    /// What hosts turned out to speak that may speak either.
-    speaks: Mutex<HashMap<String, Arc<OnceCell<&'static str>>>>,
+    /// What hosts turned out to speak that may speak either, and when that was asked.
+    speaks: Mutex<HashMap<String, (Instant, Spoken)>>,
 }
+
+type Spoken = Arc<OnceCell<&'static str>>;
 
 impl Transport {
     pub(crate) fn new(config: Config) -> Self {
@@ -93,22 +97,27 @@ impl Transport {
     }
 
     /// Which of https and http is spoken at the host and port of `secure`. Docker tries https first,
-    /// then http; so do we, once per host however many ask, with a handshake that a plain server ends
-    /// at once.
+    /// then http; so do we, once for all who ask within a few seconds, with a handshake that a plain
+    /// server ends at once.
     pub(crate) async fn spoken(&self, secure: &Url) -> &'static str {
         let authority = endpoint::authority(secure);
-        let cell = {
-            let mut speaks = self.speaks.lock().unwrap_or_else(PoisonError::into_inner);
-            if speaks.len() >= HOSTS {
-                speaks.clear();
-            }
-            Arc::clone(speaks.entry(authority.clone()).or_default())
-        };
+        let cell = self.known(&authority);
         let learned = cell.get_or_try_init(async || self.probe(secure).await.ok_or(())).await;
         // Nobody was there, and nothing was learned.
         let scheme = learned.copied().unwrap_or("http");
         tracing::trace!(authority, scheme, "a host that may speak either");
         scheme
+    }
+
+    /// What was learned of a host a moment ago, or the place for it.
+    fn known(&self, authority: &str) -> Spoken {
+        let mut speaks = self.speaks.lock().unwrap_or_else(PoisonError::into_inner);
+        if speaks.len() >= HOSTS || speaks.get(authority).is_some_and(|it| it.0.elapsed() > LEARNED)
+        {
+            speaks.retain(|_, (asked, _)| asked.elapsed() <= LEARNED);
+        }
+        let place = || (Instant::now(), Spoken::default());
+        Arc::clone(&speaks.entry(authority.to_owned()).or_insert_with(place).1)
     }
 
     async fn probe(&self, secure: &Url) -> Option<&'static str> {
@@ -135,6 +144,20 @@ mod tests {
         let scheme = async |host, plain| transport.base(host, plain).await.unwrap().to_string();
         assert_eq!(scheme("registry.example", false).await, "https://registry.example/");
         assert_eq!(scheme("registry.example", true).await, "http://registry.example/");
+    }
+
+    #[tokio::test]
+    async fn what_a_host_speaks_is_asked_again_after_a_while() {
+        let transport = Transport::new(Config::impatient());
+        let learned = |since: Duration| {
+            let cell = Spoken::default();
+            cell.set("https").unwrap();
+            let asked = Instant::now().checked_sub(since).unwrap();
+            transport.speaks.lock().unwrap().insert("a:1".into(), (asked, cell));
+            transport.known("a:1").get().copied()
+        };
+        assert_eq!(learned(Duration::from_secs(1)), Some("https"));
+        assert_eq!(learned(LEARNED + Duration::from_secs(1)), None, "the registry may be another");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use varve_core::content::Reader;
-use varve_core::{Descriptor, Result};
+use varve_core::{Descriptor, Error, Result};
 
 use crate::exchange::{Answer, Request};
 use crate::failure::Failure;
@@ -24,6 +24,8 @@ use crate::session::Session;
 const SMALLEST: u64 = 1 << 20;
 /// By how much a part that is too large is made smaller.
 const SHRINK: u64 = 8;
+/// Less than this of a part, where more was sent, is as good as nothing.
+const LITTLE: u64 = 1 << 20;
 
 pub(crate) struct Upload<'a> {
     pusher: &'a Pusher,
@@ -100,11 +102,25 @@ impl<'a> Upload<'a> {
         };
         *course = Course::Unsure(session.clone());
         while session.at < self.blob.size {
-            session = self.patch(&session).await?;
-            budget.reached(session.at);
+            let (next, sent) = self.patch(&session).await?;
+            budget.reached(next.at);
+            let taken = next.at - session.at;
+            session = next;
             *course = Course::Unsure(session.clone());
+            if taken < sent.min(LITTLE) {
+                *course = Course::Due(session);
+                return Err(self.picky(taken, sent));
+            }
         }
         self.finish(&session).await
+    }
+
+    /// Some registries take less than they are sent. One that takes a byte at a time is not followed
+    /// through a layer.
+    fn picky(&self, taken: u64, sent: u64) -> Snag {
+        let noun = &self.noun;
+        let message = format!("{noun}: the registry took {taken} of {sent} bytes");
+        Snag::Broken(Failure::passing(Error::unavailable(message)))
     }
 
     async fn survive(
@@ -160,8 +176,8 @@ impl<'a> Upload<'a> {
         Ok(self.pusher.has(self.blob, budget).await?)
     }
 
-    /// Sends the next part.
-    async fn patch(&self, session: &Session) -> Result<Session, Snag> {
+    /// Sends the next part; the upload after it, and how many bytes were sent.
+    async fn patch(&self, session: &Session) -> Result<(Session, u64), Snag> {
         let left = self.blob.size - session.at;
         let most = self.part.map_or(left, |part| part.max(session.least));
         let end = session.at + left.min(most);
@@ -175,7 +191,7 @@ impl<'a> Upload<'a> {
         let answer = self.ask(request).await?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(session.after(&self.noun, &answer, end)?);
+            return Ok((session.after(&self.noun, &answer, end)?, end - session.at));
         }
         let failure = self.refusal(answer).await;
         Err(match status {
@@ -190,7 +206,8 @@ impl<'a> Upload<'a> {
         let url = session.closing(&self.blob.digest.to_string());
         let request = Request::new(Method::PUT, url)
             .header(header::CONTENT_TYPE, octets())
-            .carrying(Payload::Bytes(Bytes::new()));
+            .carrying(Payload::Bytes(Bytes::new()))
+            .settling();
         let answer = self.ask(request).await?;
         let status = answer.status();
         if status.is_success() {

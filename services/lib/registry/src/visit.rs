@@ -13,6 +13,7 @@ use crate::action::Aim;
 use crate::auth::{self, Auth, Place};
 use crate::challenge::Challenge;
 use crate::client::Inner;
+use crate::config::Config;
 use crate::endpoint;
 use crate::exchange::{self, Answer, Request};
 use crate::failure::Failure;
@@ -28,12 +29,15 @@ pub(crate) struct Line<'a> {
     pub stall: Duration,
     /// For an answer to all of a body that is large.
     pub settle: Duration,
+    /// For the whole of a document.
+    pub document: Duration,
 }
 
 impl<'a> Line<'a> {
     pub(crate) fn new(inner: &'a Inner, host: &'a Arc<Host>) -> Self {
         let Inner { transport, config, .. } = inner;
-        Self { transport, host, stall: config.stall, settle: config.settle }
+        let Config { stall, settle, document, .. } = *config;
+        Self { transport, host, stall, settle, document }
     }
 }
 

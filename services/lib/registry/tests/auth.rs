@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for code")]
 
+use std::time::{Duration, Instant};
+
 use varve_core::remotes::{Credential, Login, Secret};
 use varve_core::{Descriptor, Error, Kind, MediaType};
 use varve_registry::testsuite::{Fault, Gate, On, Record, Rule, TestRegistry};
@@ -242,4 +244,42 @@ async fn forbidden_is_permission_denied() {
     registry.faults([Rule::new(On::Blobs, Fault::Status(403, None))]);
     let error = get(&seen(&registry, &[]), &blob).await.unwrap_err();
     assert_eq!(error.kind(), Kind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn who_waits_while_there_is_no_token_has_had_that_answer() {
+    let (registry, blob) = guarded(Gate::anonymous()).await;
+    registry.faults([Rule::new(On::Token, Fault::Silent)]);
+    let config = Config { attempts: 1, stall: Duration::from_millis(300), ..Config::impatient() };
+    let client = Client::new(Config { per_host: 64, ..config });
+    let repository = client.repository(registry.address(), REPO, false, &[]).unwrap();
+    let began = Instant::now();
+    let all = (0..20).map(|_| {
+        let (repository, blob) = (repository.clone(), blob.clone());
+        tokio::spawn(async move { get(&repository, &blob).await })
+    });
+    let all: Vec<_> = all.collect();
+    for one in all {
+        assert_eq!(one.await.unwrap().unwrap_err().kind(), Kind::DeadlineExceeded);
+    }
+    assert_eq!(tokens(&registry).len(), 1, "one was asked for, for all of them");
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    registry.faults([]);
+    get(&repository, &blob).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_the_middle_is_renewed_whatever_the_challenge_says_of_it() {
+    for told in [true, false] {
+        let (registry, blob) = guarded(Gate::anonymous()).await;
+        let repository = seen(&registry, &[]);
+        get(&repository, &blob).await.unwrap();
+        registry.faults([Rule::new(On::Blobs, Fault::Revoke(told)).times(1)]);
+        get(&repository, &blob).await.unwrap();
+        assert_eq!(tokens(&registry).len(), 2, "invalid_token: {told}");
+        // One that gives tokens which are never good is not asked for ever.
+        registry.faults([Rule::new(On::Blobs, Fault::Revoke(told))]);
+        assert_eq!(get(&repository, &blob).await.unwrap_err().kind(), Kind::Unauthenticated);
+        assert!(tokens(&registry).len() <= 4, "{}", tokens(&registry).len());
+    }
 }

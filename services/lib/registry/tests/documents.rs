@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for code")]
 
+use std::time::{Duration, Instant};
+
 use varve_core::{Descriptor, Digest, Error, Kind, MediaType};
 use varve_registry::testsuite::{Fault, Gate, On, Rule, TestRegistry};
 use varve_registry::{Client, Config, Repository};
@@ -203,5 +205,57 @@ async fn redirects_without_end_or_aim_are_refused() {
         assert!(error.message().contains("redirects"), "{to}: {error}");
         let most = if to == "*" { 6 } else { 1 };
         assert_eq!(registry.requests().len(), most, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_trickles_is_left_in_time() {
+    let kind = MediaType::OciManifest;
+    let large = format!(r#"{{"schemaVersion":2,"x":"{}"}}"#, "x".repeat(300_000));
+    // Two kibibytes each time, which is no stall: this would take seconds, and of mebibytes a day.
+    let slow = Rule::new(On::Documents, Fault::Slow(2048, Duration::from_millis(40)));
+    let (registry, _) = with([slow]).await;
+    registry.push_manifest(REPO, Some("large"), &kind, large);
+    let config =
+        Config { document: Duration::from_millis(300), attempts: 2, ..Config::impatient() };
+    let client = Client::new(config);
+    let repository = client.repository(registry.address(), REPO, false, &[]).unwrap();
+    let began = Instant::now();
+    let error = get(&repository, "large").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DeadlineExceeded, "{}", error.chain());
+    assert!(error.chain().contains("took more than 0.3 s to send a manifest"), "{}", error.chain());
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_registry_that_names_two_digests_is_asked_for_the_document_itself() {
+    let (own, other) = (Digest::of(MANIFEST.as_bytes()).to_string(), Digest::of(b"x").to_string());
+    let twice = |digest: &str| Rule::new(On::Heads, Fault::AlsoDigest(digest.into()));
+    for (second, told) in [(&own, true), (&other, false)] {
+        let (_registry, repository) = with([twice(second)]).await;
+        let head = repository.head_manifest("1", &mut repository.budget()).await.unwrap();
+        assert_eq!(head.digest.is_some(), told, "{second}");
+    }
+    // Of the two that come with the document each has to be its own.
+    let rule = Rule::new(On::Documents, Fault::AlsoDigest(other.clone()));
+    let (_registry, repository) = with([rule]).await;
+    let error = get(&repository, "1").await.unwrap_err();
+    assert!(error.chain().contains(&format!("in place of {other}")), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn a_head_that_says_its_own_length_says_none_of_the_document() {
+    let (_registry, repository) = with([Rule::new(On::Heads, Fault::Length(0))]).await;
+    let head = repository.head_manifest("1", &mut repository.budget()).await.unwrap();
+    assert_eq!(head.size, None);
+}
+
+#[tokio::test]
+async fn what_a_server_in_front_of_the_registry_says_passes_and_never_does_not() {
+    for (status, asked) in [(520, 2), (522, 2), (524, 2), (530, 2), (501, 1), (505, 1)] {
+        let rule = Rule::new(On::Manifests, Fault::Status(status, None)).times(1);
+        let (registry, repository) = with([rule]).await;
+        assert_eq!(get(&repository, "1").await.is_ok(), asked == 2, "{status}");
+        assert_eq!(registry.requests().len(), asked, "{status}");
     }
 }

@@ -89,3 +89,17 @@ async fn what_is_no_registry_is_told_as_such() {
     let error = Client::new(Config::impatient()).log_in(&gone, false).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
 }
+
+#[tokio::test]
+async fn who_a_registry_leads_to_gets_no_password_for_its_own_challenge() {
+    let (registry, other) = (TestRegistry::start().await, TestRegistry::start().await);
+    other.guard(Gate::tokens("me", "hunter2"));
+    let to = format!("http://{}/v2/", other.address());
+    registry.faults([Rule::new(On::Everything, Fault::Redirect(to))]);
+    let error = log_in(&registry, "hunter2").await.unwrap_err();
+    let asked = other.requests();
+    assert!(asked.iter().all(|asked| asked.authorization.is_none()), "{asked:?}");
+    assert!(asked.iter().all(|asked| asked.path == "/v2/"), "no token was asked for: {asked:?}");
+    let told = error.chain();
+    assert!(told.contains(&format!("it leads to {}", other.address())), "{told}");
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for code")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use varve_core::content::{Commit, Content, OpenWriter, Reader};
 use varve_core::remotes::{Credential, Login, Secret};
@@ -282,4 +283,57 @@ async fn a_push_goes_past_a_mirror_unless_that_takes_pushes() {
         pusher.manifest("1", &MediaType::OciIndex, index.into(), &mut budget).await.unwrap();
         assert_eq!(taker.requests().len(), 1, "{more}");
     }
+}
+
+#[tokio::test]
+async fn a_registry_that_takes_a_byte_at_a_time_is_not_followed_through_a_layer() {
+    let registry = TestRegistry::start().await;
+    registry.faults([Rule::new(On::Patches, Fault::Takes(2))]);
+    let error = upload(&registry, 100_000, 1 << 20).await.unwrap_err();
+    assert!(error.chain().contains("the registry took 2 of"), "{}", error.chain());
+    assert!(course(&registry).len() < 20, "{}", course(&registry).len());
+    // One that takes less than it is sent, and not little of it, is followed.
+    let registry = TestRegistry::start().await;
+    registry.faults([Rule::new(On::Patches, Fault::Takes(1 << 20))]);
+    upload(&registry, 9 << 20, 4 << 20).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_gets_its_time_to_hash_what_it_has_been_sent() {
+    let registry = TestRegistry::start().await;
+    // Longer than the stall limit, and shorter than what it has to settle.
+    registry.faults([Rule::new(On::Closings, Fault::Late(Duration::from_millis(1500)))]);
+    upload(&registry, 1000, 1 << 20).await.unwrap();
+    let closings = course(&registry).into_iter().filter(|line| line.starts_with("PUT")).count();
+    assert_eq!(closings, 1, "{:?}", course(&registry));
+}
+
+#[tokio::test]
+async fn an_upload_that_goes_on_at_another_host_takes_no_login_there() {
+    let (registry, other) = (TestRegistry::start().await, TestRegistry::start().await);
+    registry.guard(Gate::Basic("me".into(), "hunter2".into()));
+    other.guard(Gate::Basic("me".into(), "hunter2".into()));
+    let to = format!("http://{}/v2/{REPO}/blobs/uploads/1", other.address());
+    registry.faults([Rule::new(On::Path("/uploads/".into()), Fault::Location(to))]);
+    let login = Login::Basic { username: "me".into(), password: Secret::new("hunter2") };
+    let credential = Credential { host: registry.address().into(), login };
+    let (_, descriptor, reader) = blob(1000).await;
+    let pusher = pusher(&registry, Config::impatient(), &[credential]).await;
+    let mut budget = Client::new(Config::impatient()).budget();
+    let sent: varve_registry::Sent = Arc::new(|_| {});
+    let error = pusher.upload(&descriptor, reader, None, sent, &mut budget).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::PermissionDenied, "{}", error.chain());
+    let there = other.requests();
+    assert!(!there.is_empty(), "it was asked");
+    assert!(there.iter().all(|asked| asked.authorization.is_none()), "{there:?}");
+    assert!(there.len() < 20, "{}", there.len());
+}
+
+#[tokio::test]
+async fn an_upload_is_not_led_to_where_no_redirect_may_lead() {
+    let registry = TestRegistry::start().await;
+    let to = Fault::Location("gopher://127.0.0.1/x".into());
+    registry.faults([Rule::new(On::Path("/uploads/".into()), to)]);
+    let error = upload(&registry, 1000, 1 << 20).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::FailedPrecondition, "{}", error.chain());
 }

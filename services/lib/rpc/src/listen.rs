@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use std::pin::Pin;
@@ -16,6 +16,9 @@ use varve_core::{Error, Result};
 use crate::address::Address;
 use crate::guests::{Counted, Guests};
 use crate::stream::Stream;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// A bound socket. Dropped, a unix socket's file is removed, if it is still this one's.
 #[derive(Debug)]
@@ -102,16 +105,28 @@ async fn bind_unix(path: &Path, address: &Address) -> Result<Listener> {
     }
     refuse_other_file(path)?;
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(failed)?;
+        // Whatever the umask is: who could write there could put a socket of his own in its place.
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(failed)?;
     }
     let fresh = path.with_extension(format!("{}.new", std::process::id()));
     let _ = fs::remove_file(&fresh);
-    let socket = UnixListener::bind(&fresh).map_err(failed)?;
+    let socket = bind_private(&fresh).map_err(failed)?;
     fs::set_permissions(&fresh, Permissions::from_mode(0o600)).map_err(failed)?;
     let inode = fs::symlink_metadata(&fresh).map_err(failed)?.ino();
     fs::rename(&fresh, path).map_err(failed)?;
     let file = Some(Bound { path: path.to_owned(), inode });
     Ok(Listener { socket: Socket::Unix(socket), address: address.clone(), file })
+}
+
+/// A socket whose file is for this user alone from its first moment: on Linux it gets the mode of the socket.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600))?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    listen(&socket, BACKLOG)?;
+    UnixListener::from_std(socket.into())
 }
 
 fn refuse_other_file(path: &Path) -> Result<()> {
@@ -149,6 +164,14 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_never_there_with_another_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new.sock");
+        let _socket = bind_private(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rustix::process::DumpableBehavior;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Builder;
 use varve_core::{Error, Result};
@@ -29,6 +30,7 @@ where
         Err(status) => return status,
     };
     spare_memory();
+    keep_secrets();
     let run = || {
         telemetry::init(&std::env::var(LOG).unwrap_or_else(|_| "info".into()))?;
         let config = config::load(&path)?;
@@ -60,6 +62,21 @@ pub fn spare_memory() {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 320 << 10);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 512 << 10);
+    }
+}
+
+/// Has no core of this process written, and lets no other process of its user read its memory or its
+/// environment: logins are in it while requests are under way, and so are tokens.
+///
+/// A core goes to whatever the machine does with cores: a file in a directory of images, a service that
+/// sends it elsewhere. Wiping each copy instead is not possible: a header, a frame and a TLS record are
+/// made of a secret in libraries that do not know it for one. A limit on the size of cores (RLIMIT_CORE)
+/// would be inherited by what is run from here, containers among it, and does not hold where cores are
+/// piped to a program; this ends with exec. Root reads and dumps as before.
+pub fn keep_secrets() {
+    let kept = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = kept {
+        tracing::debug!(%error, "a core dump of this process may have logins in it");
     }
 }
 

@@ -10,6 +10,9 @@ use crate::oci::MediaType;
 /// (distribution-spec asks for 4 MiB).
 pub const MAX_DOCUMENT: u64 = 4 << 20;
 
+/// What to do about more than that: no room that is made would help.
+pub const LARGE: &str = "no image needs that much; ask who made it, or who runs the registry";
+
 /// The bounds of images: `[images]` of every configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(remote = "Self", default, deny_unknown_fields)]
@@ -64,7 +67,7 @@ impl Bounds {
     pub fn check_size(&self, size: u64) -> Result<()> {
         let most = self.document;
         if size > most {
-            return Err(Error::exhausted(format!("has {size} bytes, more than {most}")));
+            return Err(Error::exhausted(format!("has {size} bytes, more than {most}; {LARGE}")));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::bounds::{Bounds, MAX_DOCUMENT};
+pub use self::bounds::{Bounds, LARGE, MAX_DOCUMENT};
 pub use self::media::{Compression, MediaType};
 use crate::digest::{DiffId, Digest};
 use crate::error::{Error, Result, ResultExt};

@@ -14,6 +14,8 @@ use super::stream::{self, Body};
 
 pub(super) const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
+const LONG: HeaderName = HeaderName::from_static("x-long");
+
 pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -71,6 +73,19 @@ impl Answer {
                     self
                 }
                 Fault::Digest(digest) => self.with(DIGEST, digest),
+                Fault::AlsoDigest(digest) => {
+                    if let Ok(digest) = digest.parse() {
+                        self.headers.append(DIGEST, digest);
+                    }
+                    self
+                }
+                Fault::Challenge(challenge) => {
+                    Self::error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
+                        .with(header::WWW_AUTHENTICATE, challenge)
+                }
+                Fault::Location(to) => self.with(header::LOCATION, &to.replace('*', path)),
+                Fault::LongHeader(bytes) => self.with(LONG, &"x".repeat(*bytes)),
+                Fault::Revoke(true) => self.with_invalid_token(),
                 Fault::ContentType(name) => self.with(header::CONTENT_TYPE, name),
                 Fault::ContentRange(range) => self.with(header::CONTENT_RANGE, range),
                 Fault::Link(link) => self.with(header::LINK, link),
@@ -78,6 +93,15 @@ impl Answer {
             };
         }
         self
+    }
+
+    /// Where it is a challenge, it says that the token was no good (RFC 6750 section 3.1).
+    fn with_invalid_token(self) -> Self {
+        let challenge = self.headers.get(header::WWW_AUTHENTICATE).and_then(|it| it.to_str().ok());
+        match challenge.map(|it| format!(r#"{it},error="invalid_token""#)) {
+            Some(challenge) => self.with(header::WWW_AUTHENTICATE, &challenge),
+            None => self,
+        }
     }
 
     /// The response, and the count of its body's bytes.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, Method};
+use varve_core::Digest;
+
 /// Which requests a rule is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum On {
@@ -14,6 +17,12 @@ pub enum On {
     Token,
     /// What is written of a blob: PATCH of an upload.
     Patches,
+    /// What ends an upload: PUT of it.
+    Closings,
+    /// What asks for a part: GET with a Range.
+    Ranges,
+    /// GET of manifests.
+    Documents,
     /// Whose path contains this.
     Path(String),
 }
@@ -61,6 +70,28 @@ pub enum Fault {
     MostBytes(u64),
     /// An upload's Location names the host.
     AbsoluteLocation,
+    /// The connection ends with no answer.
+    Hangup,
+    /// Nothing is ever answered.
+    Silent,
+    /// The answer comes after this time.
+    Late(Duration),
+    /// One more Docker-Content-Digest.
+    AlsoDigest(String),
+    /// This WWW-Authenticate, with status 401.
+    Challenge(String),
+    /// This Location.
+    Location(String),
+    /// A header of so many bytes.
+    LongHeader(usize),
+    /// All tokens are void from now on; where a challenge follows, whether it says so (`invalid_token`).
+    Revoke(bool),
+    /// Once it is answered, all tags point there.
+    Moves(Digest),
+    /// The Link to a page that was not there yet, however often.
+    EndlessPages,
+    /// Of a part so many bytes are taken.
+    Takes(usize),
 }
 
 /// A fault, where it strikes, and how often.
@@ -88,15 +119,19 @@ impl Rule {
         Self { skip, ..self }
     }
 
-    fn strikes(&mut self, method: &http::Method, path: &str) -> bool {
+    fn strikes(&mut self, method: &Method, path: &str, headers: &HeaderMap) -> bool {
+        let uploads = path.contains("/blobs/uploads/");
         let matches = match &self.on {
             On::Everything => true,
             On::Blobs => path.contains("/blobs/"),
             On::Manifests => path.contains("/manifests/"),
-            On::Heads => path.contains("/manifests/") && method == http::Method::HEAD,
+            On::Heads => path.contains("/manifests/") && method == Method::HEAD,
+            On::Documents => path.contains("/manifests/") && method == Method::GET,
             On::Tags => path.ends_with("/tags/list"),
             On::Token => path == "/token",
-            On::Patches => method == http::Method::PATCH,
+            On::Patches => method == Method::PATCH,
+            On::Closings => uploads && method == Method::PUT,
+            On::Ranges => headers.contains_key(http::header::RANGE),
             On::Path(part) => path.contains(part),
         };
         if !matches {
@@ -113,10 +148,15 @@ impl Rule {
 }
 
 /// The faults that strike this request.
-pub(super) fn striking(rules: &mut [Rule], method: &http::Method, path: &str) -> Vec<Fault> {
+pub(super) fn striking(
+    rules: &mut [Rule],
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Vec<Fault> {
     rules
         .iter_mut()
-        .filter_map(|rule| rule.strikes(method, path).then(|| rule.fault.clone()))
+        .filter_map(|rule| rule.strikes(method, path, headers).then(|| rule.fault.clone()))
         .collect()
 }
 
@@ -127,7 +167,8 @@ mod tests {
     #[test]
     fn a_rule_strikes_after_its_skips_and_as_often_as_it_says() {
         let mut rules = [Rule::new(On::Blobs, Fault::Endless).after(1).times(2)];
-        let mut strikes = |path| striking(&mut rules, &http::Method::GET, path).len();
+        let none = HeaderMap::new();
+        let mut strikes = |path| striking(&mut rules, &Method::GET, path, &none).len();
         assert_eq!(strikes("/v2/x/manifests/1"), 0);
         let struck: Vec<_> = (0..5).map(|_| strikes("/v2/x/blobs/1")).collect();
         assert_eq!(struck, [0, 1, 1, 0, 0]);

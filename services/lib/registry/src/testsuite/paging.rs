@@ -37,6 +37,10 @@ pub(super) fn paged(
     let more = rest.len() > size;
     rest.truncate(size);
     let answer = Answer::text(StatusCode::OK, document(&rest).to_string());
+    if faults.contains(&Fault::EndlessPages) {
+        let page = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(0u64) + 1;
+        return answer.with(header::LINK, &format!(r#"<{path}?page={page}>; rel="next""#));
+    }
     match rest.last().filter(|_| more) {
         Some(last) => {
             let next = format!(r#"<{path}?last={last}&n={size}>; rel="next""#);

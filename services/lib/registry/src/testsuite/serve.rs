@@ -74,12 +74,33 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         log.push(log::Entry::new(parts.method.clone(), path, query, &parts.headers));
         log.len() - 1
     };
-    let faults = faults::striking(&mut lock(&state.rules), &parts.method, path);
+    let faults = faults::striking(&mut lock(&state.rules), &parts.method, path, &parts.headers);
+    strike(&state, &faults).await?;
     let answer = route(&state, &parts, body, &faults).await?.struck(&faults, path);
+    if let Some(to) = faults.iter().find_map(|fault| match fault {
+        Fault::Moves(to) => Some(*to),
+        _ => None,
+    }) {
+        lock(&state.shelf).move_tags(to);
+    }
     let status = answer.status.as_u16();
     let (response, sent) = answer.response(parts.method == Method::HEAD, &faults);
     lock(&state.log)[at].answered(status, sent);
     Ok(response)
+}
+
+/// The faults that strike before anything is looked at.
+async fn strike(state: &State, faults: &[Fault]) -> Result<(), Cut> {
+    for fault in faults {
+        match fault {
+            Fault::Hangup => return Err(Cut),
+            Fault::Silent => std::future::pending().await,
+            Fault::Late(time) => tokio::time::sleep(*time).await,
+            Fault::Revoke(_) => lock(&state.gate).revoke(),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 async fn route(

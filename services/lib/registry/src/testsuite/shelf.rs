@@ -72,6 +72,12 @@ impl Shelf {
         digest
     }
 
+    /// Points every tag to `digest`.
+    pub(super) fn move_tags(&mut self, digest: Digest) {
+        let tags = self.0.values_mut().flat_map(|repository| repository.tags.values_mut());
+        tags.for_each(|tag| *tag = digest);
+    }
+
     fn repository(&mut self, name: &str) -> &mut Repository {
         self.0.entry(name.to_owned()).or_default()
     }

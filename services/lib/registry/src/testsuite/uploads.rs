@@ -154,12 +154,17 @@ async fn take(state: &State, number: u64, mut body: Incoming, faults: &[Fault]) 
         Fault::CutUpload(bytes) => Some(*bytes),
         _ => None,
     });
+    let most = faults.iter().find_map(|fault| match fault {
+        Fault::Takes(bytes) => Some(*bytes),
+        _ => None,
+    });
     let mut came = 0;
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };
         let room = cut.map_or(data.len(), |cut| data.len().min(cut - came));
+        let kept = most.map_or(room, |most| room.min(most.saturating_sub(came)));
         if let Some(bytes) = lock(&state.uploads).open.get_mut(&number) {
-            bytes.extend_from_slice(&data[..room]);
+            bytes.extend_from_slice(&data[..kept]);
         }
         came += room;
         if cut == Some(came) {

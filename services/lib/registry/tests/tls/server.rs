@@ -47,6 +47,11 @@ pub fn openssl(directory: &Path, line: &str) -> bool {
 /// Shows cert.pem and answers every request alike, until the process ends; only those whose
 /// certificate is one of `clients`, where there are any.
 pub fn serve(directory: &Path, clients: Option<&[&str]>) -> String {
+    serve_answer(directory, clients, ANSWER)
+}
+
+/// The same with an answer of the caller's own.
+pub fn serve_answer(directory: &Path, clients: Option<&[&str]>, text: &str) -> String {
     let read = |name: &str| CertificateDer::from_pem_file(directory.join(name)).unwrap();
     let key = PrivateKeyDer::from_pem_file(directory.join("cert.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -66,15 +71,18 @@ pub fn serve(directory: &Path, clients: Option<&[&str]>) -> String {
     let config = builder.with_single_cert(vec![read("cert.pem")], key).unwrap();
     let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").unwrap());
     let host = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || listener.incoming().for_each(|stream| answer(&config, stream)));
+    let text = text.to_owned();
+    std::thread::spawn(move || {
+        listener.incoming().for_each(|stream| answer(&config, stream, &text));
+    });
     host
 }
 
-fn answer(config: &Arc<ServerConfig>, stream: std::io::Result<std::net::TcpStream>) {
+fn answer(config: &Arc<ServerConfig>, stream: std::io::Result<std::net::TcpStream>, text: &str) {
     let connection = ServerConnection::new(Arc::clone(config)).unwrap();
     let mut stream = StreamOwned::new(connection, stream.unwrap());
     if stream.read(&mut [0; 4096]).is_ok() {
-        let _ = stream.write_all(ANSWER.as_bytes());
+        let _ = stream.write_all(text.as_bytes());
         stream.conn.send_close_notify();
     }
     let _ = stream.flush();
