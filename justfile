@@ -63,6 +63,12 @@ soak-kill runs="100":
     VARVE_BINARY=$PWD/target/release/varve VARVE_KILL_RUNS={{runs}} \
         cargo test --release --locked --package varve-tests --test kill --test kill_services -- --nocapture
 
+# the power goes, CUTS times at random moments of pulls, removals, tags and collections (root)
+soak-power cuts="200":
+    cargo build --release --locked --workspace --bins
+    VARVE_BINARY=$PWD/target/release/varve VARVE_POWER_CUTS={{cuts}} \
+        cargo test --release --locked --package varve-tests --test power -- --nocapture
+
 # RUNS damaged stores of each kind: all damage named, nothing else, all repaired (root for overlayfs)
 soak-fsck runs="50":
     cargo build --release --locked --workspace --bins

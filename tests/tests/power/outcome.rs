@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use varve_core::Digest;
 use varve_tests::command::{Varve, binary, text};
 use varve_tests::fake::Fake;
@@ -28,7 +29,7 @@ pub fn check(
     history.cut(moment, random, &image)?;
     let _mounted = Mounted::new(&image, place)?;
     let varve = Varve::on(&root(place), next_boot(dir.path(), random)?)?;
-    let names = names(&varve)?;
+    let mut names = names(&varve)?;
     let allowed = history.allowed(moment);
     ensure!(allowed.contains(&names), "there are {names:?}, and not one of {allowed:?}");
     blobs_are_what_their_names_say(&varve)?;
@@ -42,6 +43,11 @@ pub fn check(
     let fetched = asked.iter().find(|request| request.path.contains("/blobs/"));
     ensure!(fetched.is_none(), "lost, and fetched again: {fetched:?}");
     trees_are_whole(&varve)?;
+    // What a pull that was cut off has brought waits for the next one of that name, or until its lease ends.
+    for name in cut_off(&varve)? {
+        varve.run(&["pull", "--quiet", &name])?;
+        names.insert(name);
+    }
     // For a day nothing is collected then, as what was rebuilt may lack what refers to it.
     let collected = varve.output(&["gc"])?;
     let rebuilt = text(&collected.stderr).contains("the metadata was rebuilt");
@@ -69,6 +75,12 @@ fn next_boot(dir: &Path, random: &mut Random) -> Result<PathBuf> {
 fn names(varve: &Varve) -> Result<Names> {
     let told = varve.run(&["images", "--format", "{{.Repository}}:{{.Tag}}"])?;
     Ok(told.lines().map(str::to_owned).collect())
+}
+
+fn cut_off(varve: &Varve) -> Result<Names> {
+    let leases = varve.json(&["leases", "ls"])?;
+    let name = |lease: &Value| Some(lease["labels"]["varve.pull.reference"].as_str()?.to_owned());
+    Ok(leases.as_array().context("a list")?.iter().filter_map(name).collect())
 }
 
 /// Names that a tag added are no images of their own.
