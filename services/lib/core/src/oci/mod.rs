@@ -289,8 +289,8 @@ mod tests {
         assert!(error.ends_with("2 manifests, more than 1"), "{error}");
         let large = manifest(&" ".repeat(1000));
         let error = parse(&MediaType::OciManifest, &large).unwrap_err();
-        assert!(error.ends_with("bytes, more than 1024"), "{error}");
+        assert!(error.contains("bytes, more than 1024; "), "{error}");
         let error = ImageConfig::parse(large.as_bytes(), &few).unwrap_err().chain();
-        assert!(error.starts_with("image config") && error.ends_with("more than 1024"), "{error}");
+        assert!(error.starts_with("image config") && error.contains("more than 1024; "), "{error}");
     }
 }
