@@ -78,12 +78,16 @@ impl<'a, R: BufRead> Input<'a, R> {
         Body { input: self }
     }
 
-    /// Leaves the body and its padding behind.
+    /// Leaves the body and its padding behind. A stream may end where the padding of its last body would begin: some
+    /// writers (umoci's insert) leave it out with the end of the archive, and Go reads what they write.
     pub(super) fn skip_body(&mut self) -> Result<(), ApplyError> {
-        let mut rest = self.left + self.padding;
+        let (mut rest, padding) = (self.left + self.padding, self.padding);
         (self.left, self.padding) = (0, 0);
         while rest > 0 {
             let len = self.some()?.min(rest as usize);
+            if len == 0 && rest == padding {
+                return Ok(());
+            }
             if len == 0 {
                 return Err(self.bad("it is cut off"));
             }

@@ -273,3 +273,19 @@ fn extents_are_counted() {
     let layer = Layer::new().pax(records).file("s", "abcd").end();
     assert!(Stage::new().apply_bytes(&options, Compression::None, layer).is_err());
 }
+
+#[test]
+fn an_archive_may_end_with_the_bytes_of_its_last_file_and_nowhere_else() {
+    let whole = Layer::new().file("a", "abc").0;
+    let upto = |len: usize| {
+        let stage = Stage::new();
+        let (options, bytes) = (Options::new(Mode::Base), whole[..len].to_vec());
+        let applied = stage.apply_bytes(&options, Compression::None, bytes);
+        applied.map(|_| stage.names())
+    };
+    assert_eq!(upto(512 + 3).unwrap(), ["a"], "as umoci's insert leaves it");
+    for len in [511, 512, 512 + 2, 512 + 4, 1023] {
+        let error = upto(len).unwrap_err();
+        assert!(error.to_string().contains("cut off"), "{len}: {error}");
+    }
+}
