@@ -63,6 +63,12 @@ soak-kill runs="100":
     VARVE_BINARY=$PWD/target/release/varve VARVE_KILL_RUNS={{runs}} \
         cargo test --release --locked --package varve-tests --test kill --test kill_services -- --nocapture
 
+# kill -9 before each system call that changes the disk, of a pull and of a removal
+soak-steps:
+    cargo build --release --locked --workspace --bins
+    VARVE_BINARY=$PWD/target/release/varve VARVE_STEP_STRIDE=1 \
+        cargo test --release --locked --package varve-tests --test kill_steps -- --nocapture
+
 # the power goes, CUTS times at random moments of pulls, removals, tags and collections (root)
 soak-power cuts="200":
     cargo build --release --locked --workspace --bins
