@@ -27,8 +27,26 @@ pub fn check(
     let dir = tempfile::tempdir()?;
     let image = dir.path().join("image");
     history.cut(moment, random, &image)?;
-    let _mounted = Mounted::new(&image, place)?;
-    let varve = Varve::on(&root(place), next_boot(dir.path(), random)?)?;
+    let kept = dir.path().join("kept");
+    std::fs::copy(&image, &kept)?;
+    let looked = look(history, moment, random, registry, place, (dir.path(), &image));
+    looked.with_context(|| {
+        let kept = dir.keep().join("kept");
+        format!("the disk is kept in {}", kept.display())
+    })
+}
+
+/// The same of one image, in a directory for what else is needed.
+fn look(
+    history: &History,
+    moment: Moment,
+    random: &mut Random,
+    registry: &Fake,
+    place: &Path,
+    (dir, image): (&Path, &Path),
+) -> Result<bool> {
+    let _mounted = Mounted::new(image, place)?;
+    let varve = Varve::on(&root(place), next_boot(dir, random)?)?;
     let mut names = names(&varve)?;
     let allowed = history.allowed(moment);
     ensure!(allowed.contains(&names), "there are {names:?}, and not one of {allowed:?}");
@@ -42,6 +60,8 @@ pub fn check(
     let asked = registry.requests().split_off(before);
     let fetched = asked.iter().find(|request| request.path.contains("/blobs/"));
     ensure!(fetched.is_none(), "lost, and fetched again: {fetched:?}");
+    // Trees are settled when somebody asks for them, and without an image nobody has.
+    varve.run(&["snapshots", "ls"])?;
     trees_are_whole(&varve)?;
     // What a pull that was cut off has brought waits for the next one of that name, or until its lease ends.
     for name in cut_off(&varve)? {

@@ -24,8 +24,9 @@ pub fn write(dir: &Path) -> Result<()> {
     let nonsense = br#"{"nonsense":1}"#;
     let (none, found) = (Digest::of(b"nothing"), Digest::of(nonsense));
     let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
-    let files: [(&str, Vec<u8>); 11] = [
+    let files: [(&str, Vec<u8>); 12] = [
         ("empty", Vec::new()),
+        ("half.toml", b"content_store = \"unix:///nowhere\"\n".to_vec()),
         ("text", b"hello world\n".repeat(9)),
         ("cut.tar", layer[..1000].to_vec()),
         ("cut.gz", packed[..packed.len() / 2].to_vec()),
