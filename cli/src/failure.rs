@@ -100,9 +100,13 @@ fn next_step(kind: Kind, chain: &str) -> Option<&'static str> {
         Kind::Unavailable => "check the name and the network, then run the same command again",
         Kind::DeadlineExceeded | Kind::Aborted => "run the same command again",
         Kind::Unauthenticated => "run `varve login` for that registry and try again",
+        Kind::PermissionDenied if chain.contains("(os error 30)") => {
+            "have it mounted read-write, or give another --root"
+        }
         Kind::PermissionDenied => "check who may do this, or run as root",
         Kind::DataLoss => "pull the image again",
         Kind::ResourceExhausted => "make room: `varve gc` removes what nothing uses",
+        Kind::Internal if chain.contains("(os error 24)") => "raise the limit: `ulimit -n`",
         Kind::Internal => "run with --log debug to see more",
         _ => return None,
     })

@@ -44,6 +44,11 @@ impl Places {
             tree::make_private(&dir)?;
             highest = numbers(&dir)?.into_iter().map(|id| id.0).fold(highest, u64::max);
         }
+        // What was put aside stays where it is: its number is never given out again.
+        let lost = root.join("lost");
+        if lost.exists() {
+            highest = numbers(&lost)?.into_iter().map(|id| id.0).fold(highest, u64::max);
+        }
         spread(&root.join("staged"));
         Ok(Self {
             root: root.to_owned(),

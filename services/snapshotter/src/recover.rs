@@ -26,14 +26,16 @@ pub(crate) fn recover(db: &Db, places: &Places, boot: &str, lost: bool) -> Resul
         findings.extend(told(seen, *why, again));
     }
     let dropped: HashSet<DirId> = doomed.iter().map(|(seen, _)| seen.snapshot.dir).collect();
+    // Before its record goes: a directory without one that nobody put aside is removed.
+    for id in there.intersection(&kept) {
+        findings.push(aside(places, *id)?);
+    }
     drop_all(db, &doomed)?;
     places.sweep_staged()?;
     let known: HashSet<DirId> = db.dirs()?.into_iter().map(|(id, _)| id).collect();
-    for orphan in there.difference(&known) {
-        if lost || kept.contains(orphan) {
-            let path = places.put_aside(*orphan)?;
-            tracing::warn!(path = %path.display(), "a snapshot was lost; what it had is kept there");
-            findings.push(orphaned(places, *orphan, format!("kept in {}", path.display())));
+    for orphan in there.difference(&known).filter(|id| !kept.contains(id)) {
+        if lost {
+            findings.push(aside(places, *orphan)?);
         } else {
             places.discard(*orphan);
             if !dropped.contains(orphan) {
@@ -42,6 +44,13 @@ pub(crate) fn recover(db: &Db, places: &Places, boot: &str, lost: bool) -> Resul
         }
     }
     Ok(findings)
+}
+
+/// Puts aside somebody's work.
+fn aside(places: &Places, id: DirId) -> Result<Finding> {
+    let path = places.put_aside(id)?;
+    tracing::warn!(path = %path.display(), "a snapshot was lost; what it had is kept there");
+    Ok(orphaned(places, id, format!("kept in {}", path.display())))
 }
 
 /// What is told of a snapshot that cannot stay. A layer that only stood on another is made again with it,

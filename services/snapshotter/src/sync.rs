@@ -108,7 +108,12 @@ pub(crate) fn sync(db: &Db, places: &Places) -> Result<()> {
         Error::io(format!("syncing the file system of {}", root.display()), errno.into())
     };
     let dir = rustix::fs::openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(failed)?;
-    rustix::fs::syncfs(&dir).map_err(failed)?;
+    if let Err(errno) = rustix::fs::syncfs(&dir) {
+        // The kernel tells of what it could not write once: the next sync would know nothing of it. So these are of
+        // no boot that can be, and made anew after the next open.
+        distrust(db, waiting)?;
+        return Err(failed(errno));
+    }
     db.write_blocking(move |tx| {
         for id in waiting {
             // One that was removed since, or committed anew, is another matter.
@@ -122,9 +127,22 @@ pub(crate) fn sync(db: &Db, places: &Places) -> Result<()> {
     })
 }
 
-/// The committed directories that no sync has covered.
+fn distrust(db: &Db, waiting: Vec<DirId>) -> Result<()> {
+    db.write_blocking(move |tx| {
+        for id in waiting {
+            if let Some(value) = tx.get(&dir_key(id))? {
+                let mut dir: Dir = decode(&dir_key(id), &value)?;
+                dir.boot = String::new();
+                tx.put(&dir_key(id), encode(&dir)?)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The committed directories that no sync has covered, and that one may.
 pub(crate) fn unsynced(look: &impl Look) -> Result<Vec<(DirId, Dir)>> {
     let mut dirs = look.dirs()?;
-    dirs.retain(|(_, dir)| !dir.synced && dir.usage.is_some());
+    dirs.retain(|(_, dir)| !dir.synced && !dir.boot.is_empty() && dir.usage.is_some());
     Ok(dirs)
 }

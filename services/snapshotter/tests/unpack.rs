@@ -331,3 +331,41 @@ async fn after_another_boot_only_synced_trees_are_left() {
         assert!(!room.unpack(describe(&small("not synced"), None)).await.unwrap().reused);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_put_aside_stays_however_often_the_power_goes() {
+    for room in rooms().await {
+        let Room { service, store, mut temp, scope } = room;
+        let name = service.name;
+        service.close().await.unwrap();
+        let cuts = ["one", "two", "three"];
+        for cut in cuts {
+            let boot = |id: String| {
+                move |config: &mut varve_snapshotter::Config| config.boot_id = Some(id)
+            };
+            let service = kit::open(name, temp.path(), &store, boot(cut.into())).await;
+            let room = Room { service, store: store.clone(), temp, scope: scope.clone() };
+            let parent = Some(room.stack(&[small(cut)]).await.unwrap()[0].to_string());
+            let new = NewSnapshot { key: "work".into(), parent, labels: Labels::new() };
+            let mounts = room.service.snapshots.prepare(&room.scope, new).await.unwrap();
+            let path = mounts[0].option("upperdir").unwrap_or(&mounts[0].source);
+            std::fs::write(format!("{path}/mine"), cut).unwrap();
+            room.service.close().await.unwrap();
+            // The power goes; what is opened then has nothing, and begins to count anew.
+            temp = room.temp;
+            for _ in 0..2 {
+                let after =
+                    kit::open(name, temp.path(), &store, boot(format!("after {cut}"))).await;
+                assert!(after.snapshots.list(&scope, &[]).await.unwrap().is_empty());
+                after.close().await.unwrap();
+            }
+        }
+        let lost = temp.path().join("root/lost");
+        let mut kept: Vec<String> = std::fs::read_dir(lost)
+            .unwrap()
+            .map(|dir| std::fs::read_to_string(dir.unwrap().path().join("fs/mine")).unwrap())
+            .collect();
+        kept.sort_unstable();
+        assert_eq!(kept, ["one", "three", "two"]);
+    }
+}

@@ -103,11 +103,6 @@ impl TreePath {
                 && self.0.get(other.0.len()).is_none_or(|&byte| byte == b'/')
     }
 
-    /// Whether its bytes begin with `other`'s, as those of all paths within `other` do.
-    pub(super) fn starts_like(&self, other: &TreePath) -> bool {
-        self.0.starts_with(&other.0)
-    }
-
     pub fn components(&self) -> impl Iterator<Item = &OsStr> {
         self.0.split(|&byte| byte == b'/').filter(|c| !c.is_empty()).map(OsStr::from_bytes)
     }

@@ -40,11 +40,12 @@ impl Driver for Overlayfs {
                 )));
             }
         }
-        mounting::probe(root).map_err(|error| {
-            error.context(format!(
+        mounting::probe(root).map_err(|error| match error.kind() {
+            varve_core::Kind::ResourceExhausted => error,
+            _ => error.context(format!(
                 "overlayfs cannot be mounted on {}; use the snapshotter native",
                 root.display()
-            ))
+            )),
         })
     }
 

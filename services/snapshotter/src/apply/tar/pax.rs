@@ -37,14 +37,37 @@ impl Pax {
         let mut rest = body;
         while !rest.is_empty() {
             let (key, value, after) = record(rest).ok_or("a PAX record is malformed")?;
-            // An empty value takes a record back.
-            if !value.is_empty() {
-                pax.set(key, value, limits)
-                    .map_err(|why| format!("PAX record {}: {why}", String::from_utf8_lossy(key)))?;
+            match value {
+                [] => pax.take_back(key),
+                _ => pax
+                    .set(key, value, limits)
+                    .map_err(|why| format!("PAX record {}: {why}", String::from_utf8_lossy(key)))?,
             }
             rest = after;
         }
         Ok(pax)
+    }
+
+    /// An empty value leaves what the header itself says, whatever a record before it said (POSIX): who reads it
+    /// otherwise finds other entries.
+    fn take_back(&mut self, key: &[u8]) {
+        match key {
+            b"path" => self.path = None,
+            b"linkpath" => self.linkpath = None,
+            b"size" => self.size = None,
+            b"uid" => self.uid = None,
+            b"gid" => self.gid = None,
+            b"mtime" => self.mtime = None,
+            _ => {
+                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                    self.xattrs.retain(|known| known.name.as_encoded_bytes() != name);
+                } else if let (Some(key), Some(sparse)) =
+                    (key.strip_prefix(b"GNU.sparse."), &mut self.sparse)
+                {
+                    sparse.take_back(key);
+                }
+            }
+        }
     }
 
     /// Whether it says how many bytes follow.
@@ -90,6 +113,17 @@ impl Pax {
 }
 
 impl Sparse {
+    fn take_back(&mut self, key: &[u8]) {
+        match key {
+            b"major" => self.major = None,
+            b"minor" => self.minor = None,
+            b"name" => self.name = None,
+            b"size" | b"realsize" => self.size = None,
+            b"map" => self.map.clear(),
+            _ => {}
+        }
+    }
+
     fn set(&mut self, key: &[u8], value: &[u8], limits: &Limits) -> Result<(), String> {
         match key {
             b"major" => self.major = Some(decimal(value)?),

@@ -72,7 +72,8 @@ fn old<R: BufRead>(
     let mut more = gnu.isextended[0];
     table(input, &header.as_bytes()[386..482], map)?;
     let mut block = [0; BLOCK];
-    while more == 1 {
+    // Any value but 0, as GNU tar and Go have it.
+    while more != 0 {
         input.block(&mut block)?;
         more = block[504];
         table(input, &block[..504], map)?;

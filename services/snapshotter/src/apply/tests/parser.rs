@@ -289,3 +289,12 @@ fn an_archive_may_end_with_the_bytes_of_its_last_file_and_nowhere_else() {
         assert!(error.to_string().contains("cut off"), "{len}: {error}");
     }
 }
+
+#[test]
+fn a_pax_record_that_is_taken_back_says_nothing() {
+    let inner = Layer::new().file("seen", "").0;
+    let records: [(&str, &[u8]); 4] =
+        [("size", b"512"), ("size", b""), ("path", b"other"), ("path", b"")];
+    let layer = Layer::new().pax(&records).file("outer", "").body(&inner);
+    assert_eq!(names(layer), ["outer", "seen"], "as Go reads it");
+}

@@ -129,8 +129,11 @@ impl Implied {
 
     /// Those of `path` and below it that are wanted.
     fn within(&self, path: &TreePath, wanted: impl Fn(&TreePath, bool) -> bool) -> Vec<TreePath> {
-        let from = self.dirs.range(path..).take_while(|(dir, _)| dir.starts_like(path));
-        let within = from.filter(|(dir, hollow)| dir.is_within(path) && wanted(dir, **hollow));
+        let itself = self.dirs.get_key_value(path).into_iter();
+        // What is below begins with its name and a slash; beside it stand any number of names that only begin alike.
+        let below = self.dirs.range(path.join(b"")..).take_while(|(dir, _)| dir.is_within(path));
+        let below = below.filter(|(dir, _)| *dir != path);
+        let within = itself.chain(below).filter(|(dir, hollow)| wanted(dir, **hollow));
         within.map(|(dir, _)| dir.clone()).collect()
     }
 

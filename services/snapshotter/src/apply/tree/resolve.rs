@@ -78,6 +78,8 @@ impl TreeSink {
                             "it leads through too many symlinks",
                         ));
                     }
+                    // Each of its parts is a step ahead, `..` too.
+                    self.pay(target.len())?;
                     if target.starts_with(b"/") {
                         real = TreePath::root();
                     }
