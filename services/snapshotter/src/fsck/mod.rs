@@ -86,6 +86,10 @@ impl<D: Driver> Snapshotter<D> {
             Ok((laid, differences))
         });
         let (laid, differences) = found.await?;
+        // Whoever removes a snapshot takes its record first, and then its tree.
+        if !differences.is_empty() && self.made_from(job).await?.0 != dir {
+            return Ok(Compared::default());
+        }
         let repaired = repair && !differences.is_empty();
         if repaired {
             self.run(move |inner| inner.exchange(&key, dir, laid)).await?;
