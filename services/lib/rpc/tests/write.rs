@@ -121,6 +121,21 @@ async fn a_ref_is_locked_while_its_stream_lives_and_free_as_soon_as_it_ends() {
 }
 
 #[tokio::test]
+async fn a_ref_whose_writer_has_just_left_is_waited_for() {
+    let (client, _serving) = start();
+    let mut first = Session::open(&client, stat("r")).await.unwrap();
+    first.answer().await.unwrap();
+    first.say(write(0, b"kept")).await.unwrap();
+    let leaving = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(first);
+    });
+    let mut second = Session::open(&client, stat("r")).await.unwrap();
+    assert_eq!(second.answer().await.unwrap().offset, 4);
+    leaving.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_failed_commit_frees_the_ref_and_keeps_the_ingest() {
     let (client, _serving) = start();
     let wrong = Digest::of(b"other").to_string();

@@ -1,6 +1,7 @@
 //! The stream of one writer, served: each message is answered, a commit is the last.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::stream::try_unfold;
@@ -13,6 +14,9 @@ use wire::{WriteAction, WriteContentRequest as Request, WriteContentResponse as 
 
 use crate::convert::{self, signed, unsigned};
 use crate::status::to_status;
+
+/// How often a ref is tried again that another writer holds: half a second in all.
+const TRIES: u32 = 9;
 
 /// What the client says.
 type Messages = Pin<Box<dyn Stream<Item = Result<Request, Status>> + Send>>;
@@ -49,6 +53,24 @@ pub async fn write(
     }))
 }
 
+/// Opens a writer. Whoever held the ref may have let go of it a moment ago, and its stream has not ended here yet: a
+/// client that goes on with its own is not to be refused. Containerd's store waits as often.
+async fn patiently(
+    content: &dyn Content,
+    scope: &Scope,
+    open: OpenWriter,
+) -> Result<Box<dyn Writer>> {
+    for tries in 0..TRIES {
+        match content.writer(scope, open.clone()).await {
+            Err(error) if error.kind() == Kind::Unavailable => {
+                tokio::time::sleep(Duration::from_millis(1 << tries)).await;
+            }
+            opened => return opened,
+        }
+    }
+    content.writer(scope, open).await
+}
+
 impl Session {
     async fn open(
         content: &dyn Content,
@@ -62,7 +84,7 @@ impl Session {
         let total = unsigned("the total of an ingest", first.total)?;
         let expected = convert::from_optional_digest(&first.expected)?;
         let open = OpenWriter { ingest: first.r#ref.clone(), total, expected };
-        let writer = content.writer(scope, open).await?;
+        let writer = patiently(content, scope, open).await?;
         Ok(Self { writer, messages, next: Some(first), total, expected, digests: true })
     }
 
