@@ -24,6 +24,8 @@ pub struct Config {
     pub store: varve_content_store::Config,
     pub snapshotter: varve_snapshotter::Config,
     pub fetcher: varve_fetcher::Config,
+    /// A daemon's, in the background.
+    pub scrub: varve_content_store::Scrub,
     pub registry: varve_registry::Config,
     /// What is read of images, here and by the services of this process.
     pub images: Bounds,
@@ -52,6 +54,7 @@ struct Here {
     store: varve_content_store::Config,
     snapshotter: varve_snapshotter::Config,
     fetcher: varve_fetcher::Config,
+    scrub: varve_content_store::Scrub,
     registry: varve_registry::Config,
     images: Bounds,
 }
@@ -118,8 +121,8 @@ impl From<Elsewhere> for Config {
 
 impl From<Here> for Config {
     fn from(from: Here) -> Self {
-        let Here { store, snapshotter, fetcher, registry, images } = from;
-        Self { addresses: None, store, snapshotter, fetcher, registry, images }
+        let Here { store, snapshotter, fetcher, scrub, registry, images } = from;
+        Self { addresses: None, store, snapshotter, fetcher, scrub, registry, images }
     }
 }
 
@@ -194,6 +197,7 @@ mod tests {
             ("registry", fields(&config.registry), &["images"]),
             ("images", fields(&config.images), &[]),
             ("fetcher", fields(&config.fetcher), &[]),
+            ("scrub", fields(&config.scrub), &[]),
         ];
         for (name, fields, elsewhere) in tables {
             let lines = table(&all, name);

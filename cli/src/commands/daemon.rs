@@ -1,7 +1,6 @@
 //! `varve daemon`: every service in one process, behind one socket.
 
 use clap::Args;
-use varve_content_store::Scrub;
 use varve_core::{Error, Kind, Namespace, Result};
 use varve_rpc::{Address, Shutdown, process, proxied};
 
@@ -33,12 +32,6 @@ pub struct Daemon {
     /// The namespace that all of it is in; nobody else may use it
     #[arg(long, value_name = "NAME", default_value = proxied::NAMESPACE)]
     proxy_namespace: Namespace,
-    /// Most bytes that the background scrub, which hashes every blob again, reads in a second
-    #[arg(long, value_name = "BYTES", default_value_t = Scrub::default().bytes_per_second)]
-    scrub_rate: u64,
-    /// Hours between two scrubs; 0 for none
-    #[arg(long, value_name = "HOURS", default_value_t = Scrub::default().every_hours)]
-    scrub_every: u64,
 }
 
 impl Daemon {
@@ -64,10 +57,9 @@ impl Daemon {
         let served = routes::served(&embedded, &shutdown);
         let serving =
             async { tokio::try_join!(varve_rpc::serve(listener, served, shutdown), proxied) };
-        let scrub = Scrub { bytes_per_second: self.scrub_rate, every_hours: self.scrub_every };
         let ended = tokio::select! {
             ended = serving => ended,
-            () = embedded.scrub(scrub) => unreachable!("it ends with what it stands beside"),
+            () = embedded.scrub(config.scrub) => unreachable!("it ends with what it stands beside"),
         };
         process::stopping();
         ended.map(drop).and(embedded.close().await)
