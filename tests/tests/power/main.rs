@@ -8,8 +8,10 @@
 mod history;
 mod outcome;
 
+use varve_core::testsuite::skipped;
 use varve_tests::fake::Fake;
 use varve_tests::peers::{have, need_root};
+use varve_tests::power::Disk;
 use varve_tests::soak::{self, Random};
 
 /// Cuts of one history.
@@ -30,6 +32,9 @@ fn what_was_answered_outlives_a_power_cut() {
         registry.push(&format!("image-{n}"), "1", &image);
     }
     let place = tempfile::tempdir().unwrap();
+    if let Err(error) = Disk::at(place.path(), 16 << 20) {
+        return skipped(format_args!("{test}: {error:#}"));
+    }
     let (mut done, mut rebuilt) = (0, 0);
     for seed in 1.. {
         let history = history::live(seed, &registry, place.path()).unwrap();

@@ -162,11 +162,11 @@ pub struct Report {
     pub trees: usize,
     pub findings: Vec<Found>,
     /// Those that are too many to be told.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub more: u64,
 }
 
-fn is_none(count: &u64) -> bool {
+fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 

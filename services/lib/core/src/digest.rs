@@ -35,11 +35,11 @@ impl Digest {
 
     /// The 64 hex digits, without the algorithm: a blob's file name.
     pub fn hex(&self) -> String {
-        self.write_after("")
+        self.after("")
     }
 
-    /// Of long lists much is digests: no digit of it passes through a formatter.
-    fn write_after(&self, prefix: &str) -> String {
+    /// `prefix` and the hex digits. Of long lists much is digests: no digit passes through a formatter.
+    fn after(&self, prefix: &str) -> String {
         let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
         let mut text = String::with_capacity(prefix.len() + 64);
         text.push_str(prefix);
@@ -55,7 +55,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.write_after("sha256:"))
+        f.write_str(&self.after("sha256:"))
     }
 }
 
@@ -107,7 +107,7 @@ impl TryFrom<String> for Digest {
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
-        digest.write_after("sha256:")
+        digest.after("sha256:")
     }
 }
 
