@@ -109,6 +109,16 @@ impl Findings {
         })
     }
 
+    /// A snapshot that nobody needs any more is missed by nobody.
+    pub fn forget(&mut self, snapshotter: &str, namespace: &Namespace, key: &str) {
+        self.all.retain(|it| {
+            it.kind != Fault::NoSnapshot
+                || it.snapshotter.as_deref() != Some(snapshotter)
+                || it.noun != key
+                || !it.is_of(namespace)
+        });
+    }
+
     /// All of them, with who needs each.
     pub fn finish(mut self, needs: &Needs) -> Vec<Found> {
         for found in &mut self.all {

@@ -1,6 +1,7 @@
 //! Every unpacked layer of every image beside its blob; and those that should be unpacked and are not.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use varve_core::content::Content;
 use varve_core::fsck::{Compared, Fault};
@@ -14,6 +15,9 @@ use crate::image::Image;
 use crate::pull::Lease;
 use crate::services::Snapshotter;
 use crate::session::Session;
+
+/// How often it is looked whether what is unpacked is still there.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// How they are looked at.
 #[derive(Clone, Copy)]
@@ -59,8 +63,9 @@ impl Look {
             };
             let leased = lease.as_ref().map_or_else(|| scope.clone(), |lease| lease.scope(&scope));
             for snapshotter in &gallery.snapshotters {
-                let stack = Stack { session, snapshotter, scope: &scope, leased: &leased };
-                self.image(&stack, &image, findings, &mut seen).await?;
+                let (scope, leased, image) = (&scope, &leased, &image);
+                let stack = Stack { session, snapshotter, scope, leased, image };
+                self.image(&stack, findings, &mut seen).await?;
             }
             if let Some(lease) = lease {
                 lease.release().await?;
@@ -72,12 +77,11 @@ impl Look {
     async fn image(
         self,
         stack: &Stack<'_>,
-        image: &Image,
         findings: &mut Findings,
         seen: &mut Seen,
     ) -> Result<()> {
-        let Stack { snapshotter, scope, .. } = *stack;
-        let needed = stack.is_needed(image).await?;
+        let Stack { snapshotter, scope, image, .. } = *stack;
+        let needed = stack.is_needed().await?;
         let mut begun = false;
         for layer in &image.layers {
             let key = layer.chain_id().to_string();
@@ -85,11 +89,12 @@ impl Look {
             let content = &*stack.session.services.content;
             let tree = Tree { snapshotter, content, scope: stack.leased, layer, key: key.clone() };
             if !there {
-                if !needed || !stack.is_needed(image).await? {
+                if !needed || !stack.is_needed().await? {
                     return Ok(());
                 }
                 // The lowest that is missing says it for those above.
-                self.missing(&tree, findings, std::mem::replace(&mut begun, true)).await?;
+                let known = std::mem::replace(&mut begun, true);
+                self.missing(stack, &tree, findings, known).await?;
                 continue;
             }
             let noun = (snapshotter.name.clone(), scope.namespace.clone(), key);
@@ -106,7 +111,13 @@ impl Look {
     }
 
     /// A layer that is not unpacked.
-    async fn missing(self, tree: &Tree<'_>, findings: &mut Findings, known: bool) -> Result<()> {
+    async fn missing(
+        self,
+        stack: &Stack<'_>,
+        tree: &Tree<'_>,
+        findings: &mut Findings,
+        known: bool,
+    ) -> Result<()> {
         if !known {
             let found = tree.found(findings, Fault::NoSnapshot, "it is not unpacked");
             found.done = None;
@@ -114,15 +125,13 @@ impl Look {
         if !self.repair {
             return Ok(());
         }
-        let (unpacker, layer) = (&tree.snapshotter.unpacker, tree.layer.clone());
-        let unpacked = match tree.is_readable().await {
-            Ok(()) => unpacker.unpack(tree.scope, layer, Progress::ignored()).await,
-            Err(error) => Err(error),
-        };
-        match (unpacked, known) {
-            (Ok(_), true) => {}
-            (Ok(_), false) => {
+        match (tree.unpack().await, known) {
+            (Ok(()), true) => {}
+            (Ok(()), false) => {
                 tree.found(findings, Fault::NoSnapshot, "").settle("unpacked again");
+            }
+            (Err(_), false) if !stack.is_needed().await? => {
+                findings.forget(&tree.snapshotter.name, &tree.scope.namespace, &tree.key);
             }
             (Err(error), _) => {
                 tree.found(findings, Fault::NoSnapshot, "it is not unpacked").left =
@@ -170,12 +179,13 @@ struct Stack<'a> {
     snapshotter: &'a Snapshotter,
     scope: &'a Scope,
     leased: &'a Scope,
+    image: &'a Image,
 }
 
 impl Stack<'_> {
     /// Whether the image's config says that it is unpacked there.
-    async fn is_needed(&self, image: &Image) -> Result<bool> {
-        let content = &self.session.services.content;
+    async fn is_needed(&self) -> Result<bool> {
+        let (content, image) = (&self.session.services.content, self.image);
         let config = content.info(self.scope, &image.id()).await.found()?;
         let label = unpacked_in(&self.snapshotter.name);
         let top = image.top().map(|top| top.to_string());
@@ -187,6 +197,28 @@ impl Tree<'_> {
     async fn compare(&self, repair: bool) -> Result<Compared> {
         let layer = self.layer.clone();
         self.snapshotter.trees.compare(self.scope, layer, repair, Progress::ignored()).await
+    }
+
+    /// Unpacks it, while its blob is here: one that was removed meanwhile would be waited for as if somebody were
+    /// bringing it.
+    async fn unpack(&self) -> Result<()> {
+        self.is_readable().await?;
+        let layer = self.layer.clone();
+        tokio::select! {
+            unpacked = self.snapshotter.unpacker.unpack(self.scope, layer, Progress::ignored()) => {
+                unpacked.map(drop)
+            }
+            gone = self.gone() => Err(gone),
+        }
+    }
+
+    async fn gone(&self) -> Error {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            if let Err(error) = self.is_readable().await {
+                return error;
+            }
+        }
     }
 
     /// Whoever unpacks a damaged blob waits for another to bring it.

@@ -28,6 +28,9 @@ use crate::unpack::{Job, Verified};
 /// How long a layer may have been under way before it was recorded.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// How often it is looked whether what is compared is still there.
+const AGAIN: Duration = Duration::from_millis(500);
+
 #[async_trait]
 impl<D: Driver> Trees for Snapshotter<D> {
     async fn examine(&self, repair: bool) -> Result<Vec<Finding>> {
@@ -62,11 +65,43 @@ impl<D: Driver> Snapshotter<D> {
         // Whoever follows a damaged blob waits for another to bring it.
         let blob = self.0.neighbours.content.reader(&job.scope, &job.layer.blob.digest).await?;
         blob.read_at(0, 1).await?;
-        if self.reads_same(job, dir).await? {
-            return Ok(Compared::default());
+        let laid = tokio::select! {
+            laid = self.laid_unless_same(job, dir) => laid?,
+            gone = self.gone(job, dir) => return Err(gone),
+        };
+        match laid {
+            Some(laid) => self.decide(job, dir, laid, since, repair).await,
+            None => Ok(Compared::default()),
         }
-        let laid = self.lay_anew(job).await?;
-        self.decide(job, dir, laid, since, repair).await
+    }
+
+    /// The layer laid down once more, where its tree is not plainly the same.
+    async fn laid_unless_same(&self, job: &Job, dir: DirId) -> Result<Option<Verified>> {
+        match self.reads_same(job, dir).await? {
+            true => Ok(None),
+            false => self.lay_anew(job).await.map(Some),
+        }
+    }
+
+    /// Returns once the blob or the snapshot is not what it was: a blob, or a parent, that was removed meanwhile would
+    /// be waited for as if somebody were bringing it.
+    async fn gone(&self, job: &Job, dir: DirId) -> Error {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            if let Err(error) = self.is_still(job, dir).await {
+                return error;
+            }
+        }
+    }
+
+    async fn is_still(&self, job: &Job, dir: DirId) -> Result<()> {
+        self.0.neighbours.content.reader(&job.scope, &job.layer.blob.digest).await?;
+        let (namespace, key) = (job.scope.namespace.clone(), job.key());
+        self.run(move |inner| match inner.db.snapshot(&namespace, &key)?.dir == dir {
+            true => Ok(()),
+            false => Err(Error::precondition(format!("snapshot {key} was made anew"))),
+        })
+        .await
     }
 
     async fn decide(
@@ -87,8 +122,8 @@ impl<D: Driver> Snapshotter<D> {
         });
         let (laid, differences) = found.await?;
         // Whoever removes a snapshot takes its record first, and then its tree.
-        if !differences.is_empty() && self.made_from(job).await?.0 != dir {
-            return Ok(Compared::default());
+        if !differences.is_empty() {
+            self.is_still(job, dir).await?;
         }
         let repaired = repair && !differences.is_empty();
         if repaired {
