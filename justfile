@@ -103,7 +103,8 @@ systemd-test:
 man dir="target/man":
     cargo run --quiet --locked --package varve --features man -- man {{dir}}
 
-# measure WHAT: pull (beside ctr, docker and podman, interleaved; root and the images), store, grpc, many (images)
+# measure WHAT: pull (beside ctr, docker and podman, interleaved; root and the images), store, grpc, many (images), reads
+# (containerd's own client, of a daemon and of a containerd; root)
 bench what="pull":
     cargo build --release --locked --workspace --bins
     just bench-{{what}}
@@ -124,6 +125,10 @@ bench-grpc:
 [private]
 bench-many:
     VARVE_BINARY=$PWD/target/release/varve cargo run --release --locked --package varve-tests --bin many
+
+[private]
+bench-reads:
+    tests/bench/reads.sh
 
 # all that CI does
 ci:
