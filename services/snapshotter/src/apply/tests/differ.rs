@@ -1,0 +1,27 @@
+//! What others would read otherwise, as the fuzzing beside them found it (docs/fuzz.md).
+
+use super::kit::{Layer, Stage, pax_body};
+use crate::apply::Mode;
+
+fn refused(layer: Layer, why: &str) {
+    Stage::new().refuses(Mode::Base, layer, why);
+}
+
+/// Go forgets all that was told before a global header: names, and sizes, so that a body would be entries.
+#[test]
+fn nothing_stands_between_an_entry_and_what_is_told_of_it() {
+    let global = |layer: Layer| layer.with(b"g", b'g', &pax_body(&[("comment", b"c")]), |_| {});
+    let inner = Layer::new().file("smuggled", "").0;
+    let size = inner.len().to_string();
+    let told = Layer::new().pax(&[("size", size.as_bytes())]);
+    let layer = global(told).with(b"outer", b'0', &inner, |header| header.set_size(0));
+    refused(layer, "stands between");
+    for kind in [b'L', b'K'] {
+        let told = Layer::new().with(b"long", kind, b"other\0", |_| {});
+        refused(global(told).symlink("l", "t"), "stands between");
+    }
+    let before = global(Layer::new()).pax(&[("path", b"named")]).file("f", "");
+    let stage = Stage::new();
+    stage.apply(Mode::Base, before).unwrap();
+    assert_eq!(stage.names(), ["named"]);
+}
