@@ -130,6 +130,10 @@ impl<'a, R: BufRead> Archive<'a, R> {
     /// Whether the header only says something about the next one; if so, what it says is kept.
     fn extension(&mut self, header: &Header, pending: &mut Pending) -> Result<bool, ApplyError> {
         let flag = header.as_old().linkflag[0];
+        if matches!(flag, b'L' | b'K' | b'x' | b'g') {
+            // Its own numbers mean nothing, but Go refuses those that are none.
+            self.plain(header)?;
+        }
         match flag {
             b'L' => pending.long_name = self.long(header)?,
             b'K' => pending.long_link = self.long(header)?,

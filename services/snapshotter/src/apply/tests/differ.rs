@@ -25,3 +25,22 @@ fn nothing_stands_between_an_entry_and_what_is_told_of_it() {
     stage.apply(Mode::Base, before).unwrap();
     assert_eq!(stage.names(), ["named"]);
 }
+
+#[test]
+fn numbers_that_mean_nothing_must_be_numbers() {
+    let field = |at: usize| {
+        move |header: &mut tar::Header| {
+            header.as_mut_bytes()[257..265].copy_from_slice(b"ustar\x0000");
+            header.as_mut_bytes()[at] = b'=';
+        }
+    };
+    for kind in [b'x', b'g', b'L', b'K'] {
+        let layer = Layer::new().with(b"x", kind, &pax_body(&[("comment", b"c")]), field(108));
+        refused(layer.file("f", ""), "uid");
+    }
+    refused(Layer::new().with(b"f", b'0', b"", field(330)), "device");
+    refused(Layer::new().with(b"f", b'0', b"", field(340)), "device");
+    // A space and something behind the end of a number.
+    let behind = |header: &mut tar::Header| header.as_old_mut().uid = *b"17 \0\x008\0\0";
+    refused(Layer::new().with(b"f", b'0', b"", behind), "uid");
+}
