@@ -84,7 +84,8 @@ fn prefix(header: &Header) -> &[u8] {
 /// Go refuses those that are none.
 pub(super) fn device(header: &Header) -> Option<(u32, u32)> {
     let bytes = header.as_bytes();
-    if bytes[257..262] != *b"ustar" {
+    // "ustar" and anything else behind it is the oldest form, in which these are no numbers.
+    if !matches!(&bytes[257..265], [b'u', b's', b't', b'a', b'r', 0, ..] | b"ustar  \0") {
         return Some((0, 0));
     }
     let (major, minor) = (number(&bytes[329..337])?, number(&bytes[337..345])?);

@@ -44,3 +44,26 @@ fn numbers_that_mean_nothing_must_be_numbers() {
     let behind = |header: &mut tar::Header| header.as_old_mut().uid = *b"17 \0\x008\0\0";
     refused(Layer::new().with(b"f", b'0', b"", behind), "uid");
 }
+
+/// Where the magic is no format's, the numbers of a device are none, as in Go.
+#[test]
+fn a_device_of_the_oldest_form_has_no_numbers() {
+    use crate::apply::{Archive, Cancel, Device, Limits};
+    let numbers = |magic: &'static [u8; 8]| {
+        let layer = Layer::new().with(b"c", b'3', b"", |header| {
+            header.as_mut_bytes()[257..265].copy_from_slice(magic);
+            header.as_mut_bytes()[329..337].copy_from_slice(b"0000001\0");
+            header.as_mut_bytes()[337..345].copy_from_slice(b"0000003\0");
+        });
+        let bytes = layer.end();
+        let (limits, cancel) = (Limits::default(), Cancel::default());
+        let mut archive = Archive::new(&bytes[..], &limits, &cancel);
+        archive.next().unwrap().unwrap().device
+    };
+    for magic in [b"ustar\x0000", b"ustar\x00xy", b"ustar  \0"] {
+        assert_eq!(numbers(magic), Device { major: 1, minor: 3 });
+    }
+    for magic in [b"ustar800", b"ustar  x", b"\0\0\0\0\0\0\0\0"] {
+        assert_eq!(numbers(magic), Device { major: 0, minor: 0 });
+    }
+}
