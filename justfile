@@ -91,6 +91,18 @@ threats count="2000": build
 soak-faults runs="500":
     VARVE_FAULT_RUNS={{runs}} cargo test --locked --package varve-tests --test faults -- --nocapture random
 
+# libFuzzer for SECONDS on TARGET of tests/fuzz, or on each: what it finds is docs/fuzz.md's (a nightly compiler)
+fuzz seconds="3600" target="all":
+    tests/fuzz/run.sh {{seconds}} {{target}}
+
+# what was found, made small again: each target's corpus without what other inputs do as well
+fuzz-shrink target="all":
+    tests/fuzz/shrink.sh {{target}}
+
+# COUNT random archives from SEED, read by Varve, Go, GNU tar and bsdtar
+fuzz-tar count="10000" seed="1":
+    cargo run --quiet --locked --package varve-fuzz --example beside -- {{count}} {{seed}}
+
 # deploy/ under docker-compose, for real (root; says SKIPPED where something is missing)
 compose-test:
     tests/compose-test.sh

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-packages=(buildah busybox-static docker-registry openssl podman python3-venv skopeo strace umoci)
+packages=(buildah busybox-static docker-registry golang-go libarchive-tools openssl podman python3-venv skopeo strace umoci)
 # Docker's own packages bring these three, and would be removed for Debian's.
 [ -n "$(PATH=$PATH:/usr/sbin command -v runc)" ] || packages+=(runc)
 [ -n "$(command -v ctr)" ] || packages+=(containerd)

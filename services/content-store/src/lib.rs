@@ -20,6 +20,8 @@ mod rebuild;
 mod records;
 mod scrub;
 mod store;
+#[cfg(feature = "testsuite")]
+pub mod testsuite;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -23,6 +23,8 @@ mod recover;
 mod service;
 mod set;
 mod sync;
+#[cfg(feature = "testsuite")]
+pub mod testsuite;
 mod trash;
 mod tree;
 mod unpack;

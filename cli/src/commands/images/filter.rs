@@ -1,10 +1,14 @@
 //! Docker's filters of images. Filters of one key widen the list (but for labels), those of several
 //! narrow it.
 
-use std::time::Duration;
-
 use varve_core::images::Image as Named;
-use varve_core::{Error, Reference, Result, Timestamp, time};
+use varve_core::{Error, Reference, Result, Timestamp};
+
+mod glob;
+mod moment;
+
+use glob::{glob, pattern};
+use moment::moment;
 
 use super::row::{Row, rows};
 use crate::find;
@@ -105,26 +109,6 @@ impl Filters {
     }
 }
 
-/// One whose brackets are closed, as Go's path.Match wants them.
-fn pattern(text: &str) -> Result<String> {
-    let mut open = false;
-    let mut characters = text.chars();
-    while let Some(one) = characters.next() {
-        match one {
-            '\\' => drop(characters.next()),
-            '[' => open = true,
-            ']' => open = false,
-            _ => {}
-        }
-    }
-    match open {
-        true => {
-            Err(Error::invalid(format!("reference={text}: want a ] for each [ of the pattern")))
-        }
-        false => Ok(text.to_owned()),
-    }
-}
-
 fn truth(text: &str) -> Option<bool> {
     match text {
         "true" | "1" | "t" | "T" | "True" | "TRUE" => Some(true),
@@ -162,67 +146,6 @@ fn is_of(row: &Row, text: &str) -> bool {
         && (!tagged || reference.tag() == Some(&row.tag))
 }
 
-/// Go's path.Match: `*` and `?` stand for no slash; `[a-z]`, `[^a]`, and `\\` before a character.
-fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    // Where the last star was, and what it has taken: a mistake is taken back to there.
-    let (mut p, mut t, mut star) = (0, 0, None);
-    loop {
-        let step = match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-                continue;
-            }
-            Some(_) => text.get(t).and_then(|char| one(&pattern[p..], *char)),
-            None if t == text.len() => return true,
-            None => None,
-        };
-        match (step, star) {
-            (Some(len), _) => (p, t) = (p + len, t + 1),
-            (None, Some((at, taken))) if text.get(taken).is_some_and(|char| *char != '/') => {
-                star = Some((at, taken + 1));
-                (p, t) = (at + 1, taken + 1);
-            }
-            _ => return false,
-        }
-    }
-}
-
-/// Whether the pattern's first item takes `char`, and the item's length.
-fn one(pattern: &[char], char: char) -> Option<usize> {
-    match pattern {
-        ['?', ..] => (char != '/').then_some(1),
-        ['\\', escaped, ..] => (*escaped == char).then_some(2),
-        ['[', rest @ ..] => {
-            let (negated, rest) = match rest {
-                ['^', rest @ ..] => (true, rest),
-                rest => (false, rest),
-            };
-            let end = rest.iter().position(|char| *char == ']')?;
-            let taken = in_class(&rest[..end], char) != negated && char != '/';
-            taken.then_some(2 + usize::from(negated) + end)
-        }
-        [literal, ..] => (*literal == char).then_some(1),
-        [] => None,
-    }
-}
-
-fn in_class(mut class: &[char], char: char) -> bool {
-    loop {
-        class = match class {
-            [low, '-', high, rest @ ..] if (*low..=*high).contains(&char) || rest.is_empty() => {
-                return (*low..=*high).contains(&char);
-            }
-            [_, '-', _, rest @ ..] => rest,
-            [same, ..] if *same == char => return true,
-            [_, rest @ ..] => rest,
-            [] => return false,
-        };
-    }
-}
-
 /// When the image that a person means was made.
 async fn created(session: &Session, text: &str) -> Result<Timestamp> {
     let named: Named = find::find(session, text).await?.first().clone();
@@ -231,47 +154,13 @@ async fn created(session: &Session, text: &str) -> Result<Timestamp> {
     row.and_then(|row| row.created).ok_or_else(unknown)
 }
 
-/// RFC 3339, a date, seconds since 1970, or a duration before now as Go writes it.
-fn moment(text: &str) -> Result<Timestamp> {
-    let bad = || {
-        Error::invalid(format!("until={text}: want a time such as 2026-01-31T08:00:00Z, or 24h"))
-    };
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    if let Ok(time) = format!("{text}T00:00:00Z").parse::<Timestamp>() {
-        return Ok(time);
-    }
-    if let Ok(seconds) = text.parse::<i64>() {
-        return Timestamp::from_second(seconds).map_err(|_| bad());
-    }
-    time::now().checked_sub(duration(text).ok_or_else(bad)?).map_err(|_| bad())
-}
-
-/// `1h30m`.
-fn duration(text: &str) -> Option<Duration> {
-    let (mut total, mut rest) = (0_f64, text);
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let unit = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
-        let seconds = match &rest[digits..digits + unit] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 0.001,
-            _ => return None,
-        };
-        total += rest[..digits].parse::<f64>().ok()? * seconds;
-        rest = &rest[digits + unit..];
-    }
-    Duration::try_from_secs_f64(total).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use varve_core::time;
+
+    use super::moment::duration;
     use super::*;
 
     fn of(name: &str, tag: &str, labels: &[(&str, &str)]) -> Row {

@@ -70,7 +70,7 @@ fn lines(core: &Core, state: &State, out: &mut Summed<impl Write>) -> Result<io:
     Ok(written.map(|()| records))
 }
 
-fn line(key: &[u8], value: &[u8], text: &mut Vec<u8>) {
+pub(crate) fn line(key: &[u8], value: &[u8], text: &mut Vec<u8>) {
     escape(key, text);
     text.push(b'\t');
     escape(value, text);
@@ -168,7 +168,7 @@ impl Lines {
     }
 }
 
-fn record(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn record(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let tab = line.iter().position(|&byte| byte == b'\t')?;
     Some((unescape(&line[..tab])?, unescape(&line[tab + 1..])?))
 }

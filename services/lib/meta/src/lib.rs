@@ -19,6 +19,8 @@ mod quarantine;
 mod record;
 mod restore;
 mod state;
+#[cfg(feature = "testsuite")]
+pub mod testsuite;
 mod tx;
 mod undo;
 mod writer;

@@ -173,8 +173,11 @@ fn is_document(kind: &MediaType) -> bool {
 
 /// Whether Content-Range is from `offset`, of a whole of `size` (or of unknown size).
 fn is_range(answer: &Answer, offset: u64, size: u64) -> bool {
+    visit::text(answer, header::CONTENT_RANGE).is_some_and(|text| is_from(text, offset, size))
+}
+
+pub(crate) fn is_from(text: &str, offset: u64, size: u64) -> bool {
     let range = || {
-        let text = visit::text(answer, header::CONTENT_RANGE)?;
         let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
         let (start, end) = range.split_once('-')?;
         let total = if total == "*" { size } else { total.parse().ok()? };

@@ -1,7 +1,7 @@
 //! Docker's config.json: the logins that `docker login` and `varve login` left, there or with a helper.
 //! The CLI reads it and writes it; services never do.
 
-mod file;
+pub(crate) mod file;
 pub mod helper;
 mod keep;
 

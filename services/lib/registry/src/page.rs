@@ -27,7 +27,7 @@ pub(crate) fn next(noun: &str, url: &Url, answer: &Answer) -> Result<Option<Url>
 }
 
 /// The target of the link that is the next page.
-fn link(header: &str) -> Option<&str> {
+pub(crate) fn link(header: &str) -> Option<&str> {
     header.split(',').find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
         let is_next = parameters.split(';').any(|parameter| {

@@ -159,7 +159,7 @@ fn unwritten(asked: &Asked<'_>, status: StatusCode, because: &str) -> String {
 
 /// The messages of an error's body: the registry's own, or, where it has none of its form, nothing
 /// (a proxy's HTML page helps nobody).
-fn said(body: &[u8]) -> String {
+pub(crate) fn said(body: &[u8]) -> String {
     let Ok(read) = serde_json::from_slice::<Errors>(body) else {
         return String::new();
     };

@@ -216,6 +216,12 @@ struct Answered {
     expires_in: serde_json::Value,
 }
 
+/// Whether an answer that is a token has an identity token too; for `testsuite::parsers`.
+#[cfg(feature = "testsuite")]
+pub(crate) fn has_identity(bytes: &[u8]) -> Option<bool> {
+    read(bytes, Instant::now()).ok().map(|(_, identity)| identity.is_some())
+}
+
 fn read(bytes: &[u8], began: Instant) -> Result<(Token, Option<Secret>), &'static str> {
     let Answered { token, access_token, refresh_token, expires_in } =
         serde_json::from_slice(bytes).map_err(|_| "its answer is no token")?;

@@ -11,3 +11,5 @@ pub(crate) use change::{Change, New, check_active, check_key, unused};
 pub(crate) use look::{Look, Seen};
 pub(crate) use record::{Dir, decode, dir_key, encode};
 pub(crate) use record::{DirId, Snapshot};
+#[cfg(feature = "testsuite")]
+pub(crate) use record::{parse_dir_key, parse_snapshot_key};

@@ -94,7 +94,7 @@ pub(crate) fn read(dir: &Path, seq: u64) -> More {
 
 impl More {
     /// Takes the section that `text` begins with; answers what follows it.
-    fn take<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn take<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
         let (header, mut rest) = split(text)?;
         let (from, to) =
             std::str::from_utf8(header).ok()?.strip_prefix("from ")?.split_once(" to ")?;

@@ -45,16 +45,20 @@ impl Config {
     /// Reads it; empty where there is none. A link is followed: it is what it leads to that is changed.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let unread = || Error::invalid(format!("docker config {}: cannot be read", path.display()));
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => b"{}".to_vec(),
             Err(error) => return Err(io(&path)(error)),
         };
+        Self::read(path, &bytes)
+    }
+
+    fn read(path: PathBuf, bytes: &[u8]) -> Result<Self> {
+        let unread = || Error::invalid(format!("docker config {}: cannot be read", path.display()));
         // serde_json's own words may quote a secret.
         let members: Members = match bytes.trim_ascii().is_empty() {
             true => Members::default(),
-            false => serde_json::from_slice(&bytes).map_err(|_| unread())?,
+            false => serde_json::from_slice(bytes).map_err(|_| unread())?,
         };
         let auths = match members.get("auths").map(RawValue::get) {
             None | Some("null") => Members::default(),
@@ -83,12 +87,27 @@ impl Config {
 
     /// Puts it in the old one's place, whole: 0600, and its owner's.
     pub(super) fn save(mut self) -> Result<()> {
+        let text = self.text()?;
+        replace(&self.path, text.as_bytes()).map_err(io(&self.path))
+    }
+
+    fn text(&mut self) -> Result<String> {
         let unwritten = |_| Error::internal("a docker config that cannot be written");
         let auths = RawValue::from_string(text(&self.auths, 1)).map_err(unwritten)?;
         self.members.set("auths", &auths).map_err(unwritten)?;
-        let text = text(&self.members, 0);
-        replace(&self.path, text.as_bytes()).map_err(io(&self.path))
+        Ok(text(&self.members, 0))
     }
+}
+
+/// [`Config::open`], [`Config::remove`] and [`Config::save`] without a file; `None` where it cannot be read.
+///
+/// # Panics
+/// Where what can be read cannot be written.
+#[cfg(feature = "testsuite")]
+pub(crate) fn without(bytes: &[u8], host: &str) -> Option<String> {
+    let mut config = Config::read(PathBuf::new(), bytes).ok()?;
+    config.remove(host);
+    Some(config.text().expect("what was read can be written"))
 }
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> Error {

@@ -153,7 +153,7 @@ async fn capped(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>
 }
 
 /// serde_json's own words may quote a secret: they are not told.
-fn read(said: &[u8], host: &str) -> Result<Option<Credential>, &'static str> {
+pub(crate) fn read(said: &[u8], host: &str) -> Result<Option<Credential>, &'static str> {
     let answer: Answer =
         serde_json::from_slice(said).map_err(|_| "answered something that is no login")?;
     let Answer { username, secret } = answer;

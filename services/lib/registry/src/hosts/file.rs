@@ -19,7 +19,7 @@ use super::{Capabilities, Entry};
 use crate::endpoint;
 
 /// The hosts of `text`, with what belongs to none of them (the server's) last.
-pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Entry>> {
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Vec<Entry>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
         Error::invalid(format!("{}: line {line}: {}", file.display(), error.message()))

@@ -17,6 +17,8 @@ use http::HeaderMap;
 use url::Url;
 use varve_core::{Error, Result};
 
+#[cfg(feature = "testsuite")]
+pub(crate) use file::parse;
 pub(crate) use tls::Tls;
 
 /// Registries whose files are remembered.

@@ -9,6 +9,7 @@ mod faults;
 mod gate;
 mod log;
 mod paging;
+pub mod parsers;
 mod repositories;
 mod serve;
 mod shelf;

@@ -43,13 +43,14 @@ fn base256(bytes: &[u8]) -> Option<i64> {
     Some(if negative { !value } else { value })
 }
 
-/// Octal digits among spaces and NULs; nothing at all is 0.
+/// Octal digits between spaces and NULs; nothing at all is 0. What stands behind a NUL means nothing, but
+/// makes a space before that NUL a part of the number, as in Go.
 fn octal(bytes: &[u8]) -> Option<i64> {
     let blank = |byte: &u8| *byte == b' ' || *byte == 0;
     let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
-    let digits = bytes[start..].split(|&byte| byte == 0).next().unwrap_or(&[]);
-    let end = digits.iter().rposition(|byte| !blank(byte)).map_or(0, |last| last + 1);
-    digits[..end].iter().try_fold(0i64, |value, byte| match byte {
+    let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    let digits = bytes[start..end].split(|&byte| byte == 0).next().unwrap_or(&[]);
+    digits.iter().try_fold(0i64, |value, byte| match byte {
         b'0'..=b'7' => value.checked_mul(8)?.checked_add(i64::from(byte - b'0')),
         _ => None,
     })
@@ -79,14 +80,19 @@ fn prefix(header: &Header) -> &[u8] {
     &[]
 }
 
-/// Major and minor; the oldest format has none.
+/// Major and minor; the oldest format has none. What is no device has numbers too, which mean nothing, but
+/// Go refuses those that are none.
 pub(super) fn device(header: &Header) -> Option<(u32, u32)> {
     let bytes = header.as_bytes();
-    if !(matches!(bytes[156], b'3' | b'4') && bytes[257..262] == *b"ustar") {
+    // "ustar" and anything else behind it is the oldest form, in which these are no numbers.
+    if !matches!(&bytes[257..265], [b'u', b's', b't', b'a', b'r', 0, ..] | b"ustar  \0") {
         return Some((0, 0));
     }
-    let part = |field: &[u8]| u32::try_from(number(field)?).ok();
-    Some((part(&bytes[329..337])?, part(&bytes[337..345])?))
+    let (major, minor) = (number(&bytes[329..337])?, number(&bytes[337..345])?);
+    if !matches!(bytes[156], b'3' | b'4') {
+        return Some((0, 0));
+    }
+    Some((u32::try_from(major).ok()?, u32::try_from(minor).ok()?))
 }
 
 /// Links, devices, directories and fifos.

@@ -129,13 +129,22 @@ impl<'a, R: BufRead> Archive<'a, R> {
 
     /// Whether the header only says something about the next one; if so, what it says is kept.
     fn extension(&mut self, header: &Header, pending: &mut Pending) -> Result<bool, ApplyError> {
-        match header.as_old().linkflag[0] {
+        let flag = header.as_old().linkflag[0];
+        if matches!(flag, b'L' | b'K' | b'x' | b'g') {
+            // Its own numbers mean nothing, but Go refuses those that are none.
+            self.plain(header)?;
+        }
+        match flag {
             b'L' => pending.long_name = self.long(header)?,
             b'K' => pending.long_link = self.long(header)?,
             b'x' if pending.pax.is_some() => {
                 return Err(self.bad("two PAX headers describe one entry"));
             }
             b'x' => pending.pax = Some(self.pax(header)?),
+            // Go forgets what it was told before one, the size too, and GNU tar does not.
+            b'g' if !pending.is_empty() => {
+                return Err(self.bad("a global PAX header stands between an entry and its own"));
+            }
             b'g' => {
                 if self.pax(header)?.moves_bytes() {
                     return Err(self.bad("a global PAX header has a size"));

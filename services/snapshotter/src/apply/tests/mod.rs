@@ -2,6 +2,7 @@
 
 mod bounds;
 mod confined;
+mod differ;
 mod exact;
 mod gnu_tar;
 mod kit;
