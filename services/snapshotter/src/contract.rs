@@ -47,6 +47,7 @@ impl<D: Driver> Snapshots for Snapshotter<D> {
             namespace: scope.namespace.clone(),
             key: name.to_owned(),
             parent: None,
+            on: None,
             kind: Kind::Committed,
             labels: labels.clone(),
         };
@@ -87,7 +88,8 @@ impl<D: Driver> Snapshotter<D> {
         let NewSnapshot { key, parent, labels } = new;
         // The wire has no other way to say that there is none.
         let parent = parent.filter(|parent| !parent.is_empty());
-        let new = New { namespace: scope.namespace.clone(), key, parent, kind, labels };
+        let namespace = scope.namespace.clone();
+        let new = New { namespace, key, parent, on: None, kind, labels };
         new.check()?;
         self.lease(scope, &new.key).await?;
         self.run(move |inner| inner.make(new)).await
@@ -96,11 +98,12 @@ impl<D: Driver> Snapshotter<D> {
 
 impl<D: Driver> Inner<D> {
     /// Makes the directory, then the record.
-    fn make(&self, new: New) -> Result<Vec<Mount>> {
+    fn make(&self, mut new: New) -> Result<Vec<Mount>> {
         unused(&self.db, &new.namespace, &new.key)?;
-        let parents = self.parents(&new.namespace, new.parent.as_deref())?;
+        let below = self.below(&new.namespace, new.parent.as_deref())?;
+        new.on = below.top;
         let staged = self.places.stage()?;
-        self.driver.create(staged.path(), new.kind, &parents)?;
+        self.driver.create(staged.path(), new.kind, &below.dirs)?;
         let settled = staged.settle()?;
         let dir = settled.id();
         let (kind, boot) = (new.kind, self.boot.clone());
@@ -110,7 +113,7 @@ impl<D: Driver> Inner<D> {
             tx.create(&new, dir, &boot)
         });
         match recorded {
-            Ok(()) => Ok(self.driver.mounts(&self.places.snapshot(dir), kind, &parents)),
+            Ok(()) => Ok(self.driver.mounts(&self.places.snapshot(dir), kind, &below.dirs)),
             Err(error) => {
                 self.places.discard(dir);
                 Err(error)
@@ -130,8 +133,8 @@ impl<D: Driver> Inner<D> {
 
     /// How to mount what is active or a view.
     pub fn mounts_of(&self, namespace: &Namespace, snapshot: &Snapshot) -> Result<Vec<Mount>> {
-        let parents = self.parents(namespace, snapshot.parent.as_deref())?;
-        Ok(self.driver.mounts(&self.places.snapshot(snapshot.dir), snapshot.kind, &parents))
+        let below = self.below(namespace, snapshot.parent.as_deref())?;
+        Ok(self.driver.mounts(&self.places.snapshot(snapshot.dir), snapshot.kind, &below.dirs))
     }
 
     fn usage(&self, namespace: &Namespace, key: &str) -> Result<Usage> {

@@ -16,6 +16,8 @@ pub(crate) struct New {
     pub namespace: Namespace,
     pub key: String,
     pub parent: Option<String>,
+    /// The parent's directory that was read for it, where it was.
+    pub on: Option<DirId>,
     pub kind: Kind,
     pub labels: Labels,
 }
@@ -163,7 +165,13 @@ pub(crate) fn unused(look: &impl Look, namespace: &Namespace, key: &str) -> Resu
 fn add(tx: &mut Tx, new: &New, dir: DirId) -> Result<()> {
     unused(tx, &new.namespace, &new.key)?;
     if let Some(parent) = &new.parent {
-        let parent = tx.parent(&new.namespace, parent)?;
+        let name = parent;
+        let parent = tx.parent(&new.namespace, name)?;
+        if new.on.is_some_and(|read| read != parent.dir) {
+            return Err(Error::aborted(format!(
+                "the parent snapshot {name:?} was removed and made anew meanwhile; begin again"
+            )));
+        }
         tx.put(&record::child_key(&new.namespace, parent.dir, dir), b"1".to_vec())?;
     }
     tx.put(&record::snapshot_key(&new.namespace, &new.key), encode(&new.record(dir))?)?;
