@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use varve_core::snapshots::{Info, Kind, NewSnapshot, Snapshots, Usage};
-use varve_core::{Error, Filter, Labels, Mask, Mount, Namespace, Result, Scope};
+use varve_core::{Digest, Error, Filter, Labels, Mask, Mount, Namespace, Result, Scope};
 
 use crate::drivers::Driver;
-use crate::graph::{Change, Look, New, Snapshot, check_active, check_key, unused};
+use crate::graph::{Change, Dir, Look, New, Snapshot, check_active, check_key, unused};
 use crate::service::{Inner, Snapshotter};
+use crate::sync;
 
 #[async_trait]
 impl<D: Driver> Snapshots for Snapshotter<D> {
@@ -153,12 +154,13 @@ impl<D: Driver> Inner<D> {
         let snapshot = self.db.snapshot(&new.namespace, key)?;
         check_active(key, &snapshot)?;
         let dir = self.places.snapshot(snapshot.dir);
-        let usage = self.driver.usage(&dir)?;
-        let (old, boot) = (key.to_owned(), self.boot.clone());
+        let mut facts = Dir::committed(&self.boot, self.driver.usage(&dir)?);
+        facts.synced = self.sync_layer(&new.key)?;
+        let old = key.to_owned();
         let generations = Arc::clone(&self.generations);
         self.db.write_blocking(move |tx| {
             generations.touch(&new.namespace, &new.key);
-            tx.commit(&old, &new, usage, &boot)?;
+            tx.commit(&old, &new, facts)?;
             generations.forget(&new.namespace, &old);
             Ok(())
         })?;
@@ -167,6 +169,18 @@ impl<D: Driver> Inner<D> {
             tracing::debug!(error = %error.chain(), "tidying a committed snapshot");
         }
         Ok(())
+    }
+}
+
+impl<D: Driver> Inner<D> {
+    /// Waits for the disk where a client gives its tree the name of a layer: everybody takes it for one, and nobody but
+    /// that client can make it again. Whether it did.
+    fn sync_layer(&self, name: &str) -> Result<bool> {
+        let layer = name.parse::<Digest>().is_ok();
+        if layer {
+            sync::all(&self.db, &self.places)?;
+        }
+        Ok(layer)
     }
 }
 

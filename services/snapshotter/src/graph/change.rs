@@ -56,7 +56,7 @@ pub(crate) trait Change {
     /// Records a layer that another namespace has. `None` where none has it.
     fn share(&mut self, new: &New, chain: ChainId) -> Result<Option<Usage>>;
     /// Turns the active snapshot `key` into the committed one `name`.
-    fn commit(&mut self, key: &str, new: &New, usage: Usage, boot: &str) -> Result<()>;
+    fn commit(&mut self, key: &str, new: &New, facts: Dir) -> Result<()>;
     /// Changes labels, answers the new facts.
     fn relabel(&mut self, ns: &Namespace, key: &str, new: &Labels, mask: &Mask) -> Result<Info>;
     /// Forgets a snapshot that has no children; answers its directory where nothing needs it now.
@@ -90,7 +90,7 @@ impl Change for Tx {
         Ok(Some(dir.usage.unwrap_or_default()))
     }
 
-    fn commit(&mut self, key: &str, new: &New, usage: Usage, boot: &str) -> Result<()> {
+    fn commit(&mut self, key: &str, new: &New, facts: Dir) -> Result<()> {
         unused(self, &new.namespace, &new.key)?;
         let snapshot = self.snapshot(&new.namespace, key)?;
         check_active(key, &snapshot)?;
@@ -98,7 +98,7 @@ impl Change for Tx {
         self.delete(&record::snapshot_key(&new.namespace, key))?;
         self.put(&record::snapshot_key(&new.namespace, &new.key), encode(&committed)?)?;
         put_labels(self, &new.namespace, snapshot.dir, &new.labels)?;
-        self.put(&record::dir_key(snapshot.dir), encode(&Dir::committed(boot, usage))?)
+        self.put(&record::dir_key(snapshot.dir), encode(&facts)?)
     }
 
     fn relabel(&mut self, ns: &Namespace, key: &str, new: &Labels, mask: &Mask) -> Result<Info> {
