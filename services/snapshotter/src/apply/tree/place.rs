@@ -134,7 +134,8 @@ impl TreeSink {
         kind: FileType,
         device: Option<Device>,
     ) -> Result<(), ApplyError> {
-        if self.is_overlay() && hides(kind, device) {
+        // In no mode: in place it would first remove what it cannot replace, and what is copied may be stacked.
+        if hides(kind, device) {
             self.tree.notices.add(Subject::WhiteoutDevice, &entry.path);
             return Ok(());
         }
