@@ -6,6 +6,7 @@
 
 mod attributes;
 mod copy;
+mod read;
 mod remove;
 mod usage;
 
@@ -21,6 +22,7 @@ use varve_core::{Error, Result};
 
 pub(crate) use attributes::{copy_attributes, read_xattr, split, times, transfer};
 pub(crate) use copy::{alone, copy};
+pub(crate) use read::is_empty;
 pub(crate) use remove::{remove, remove_at};
 pub(crate) use usage::usage;
 
