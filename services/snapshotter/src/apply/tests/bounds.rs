@@ -52,6 +52,13 @@ fn what_an_entry_may_say_is_bounded_each_with_its_word() {
     bounded(Limits { total_bytes: 2000, ..few() }, &large, &words);
 }
 
+#[test]
+fn a_directory_through_a_link_is_bounded_by_its_real_path() {
+    let layer = Layer::new().dir("a/deep-enough").symlink("l", "a/deep-enough").dir("l/and-more");
+    let tight = Limits { path: 20, ..Limits::default() };
+    bounded(tight, &layer.end(), &["its real path is too long"]);
+}
+
 /// A sparse file of `count` extents of `len` bytes, 8 KiB apart.
 fn scattered(layer: Layer, count: usize, len: usize) -> Layer {
     let map: Vec<_> = (0..count).map(|at| format!("{},{len}", at * 8192)).collect();
