@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use varve_core::snapshots::{Info, Kind, NewSnapshot, Snapshots, Usage};
-use varve_core::{Error, Filter, Labels, Mask, Mount, Namespace, Result, Scope};
+use varve_core::{Digest, Error, Filter, Labels, Mask, Mount, Namespace, Result, Scope};
 
 use crate::drivers::Driver;
-use crate::graph::{Change, Look, New, Snapshot, check_active, check_key, unused};
+use crate::graph::{Change, Dir, Look, New, Snapshot, check_active, check_key, unused};
 use crate::service::{Inner, Snapshotter};
+use crate::sync;
 
 #[async_trait]
 impl<D: Driver> Snapshots for Snapshotter<D> {
@@ -47,6 +48,7 @@ impl<D: Driver> Snapshots for Snapshotter<D> {
             namespace: scope.namespace.clone(),
             key: name.to_owned(),
             parent: None,
+            on: None,
             kind: Kind::Committed,
             labels: labels.clone(),
         };
@@ -87,7 +89,8 @@ impl<D: Driver> Snapshotter<D> {
         let NewSnapshot { key, parent, labels } = new;
         // The wire has no other way to say that there is none.
         let parent = parent.filter(|parent| !parent.is_empty());
-        let new = New { namespace: scope.namespace.clone(), key, parent, kind, labels };
+        let namespace = scope.namespace.clone();
+        let new = New { namespace, key, parent, on: None, kind, labels };
         new.check()?;
         self.lease(scope, &new.key).await?;
         self.run(move |inner| inner.make(new)).await
@@ -96,11 +99,12 @@ impl<D: Driver> Snapshotter<D> {
 
 impl<D: Driver> Inner<D> {
     /// Makes the directory, then the record.
-    fn make(&self, new: New) -> Result<Vec<Mount>> {
+    fn make(&self, mut new: New) -> Result<Vec<Mount>> {
         unused(&self.db, &new.namespace, &new.key)?;
-        let parents = self.parents(&new.namespace, new.parent.as_deref())?;
+        let below = self.below(&new.namespace, new.parent.as_deref())?;
+        new.on = below.top;
         let staged = self.places.stage()?;
-        self.driver.create(staged.path(), new.kind, &parents)?;
+        self.driver.create(staged.path(), new.kind, &below.dirs)?;
         let settled = staged.settle()?;
         let dir = settled.id();
         let (kind, boot) = (new.kind, self.boot.clone());
@@ -110,7 +114,7 @@ impl<D: Driver> Inner<D> {
             tx.create(&new, dir, &boot)
         });
         match recorded {
-            Ok(()) => Ok(self.driver.mounts(&self.places.snapshot(dir), kind, &parents)),
+            Ok(()) => Ok(self.driver.mounts(&self.places.snapshot(dir), kind, &below.dirs)),
             Err(error) => {
                 self.places.discard(dir);
                 Err(error)
@@ -130,8 +134,8 @@ impl<D: Driver> Inner<D> {
 
     /// How to mount what is active or a view.
     pub fn mounts_of(&self, namespace: &Namespace, snapshot: &Snapshot) -> Result<Vec<Mount>> {
-        let parents = self.parents(namespace, snapshot.parent.as_deref())?;
-        Ok(self.driver.mounts(&self.places.snapshot(snapshot.dir), snapshot.kind, &parents))
+        let below = self.below(namespace, snapshot.parent.as_deref())?;
+        Ok(self.driver.mounts(&self.places.snapshot(snapshot.dir), snapshot.kind, &below.dirs))
     }
 
     fn usage(&self, namespace: &Namespace, key: &str) -> Result<Usage> {
@@ -150,12 +154,13 @@ impl<D: Driver> Inner<D> {
         let snapshot = self.db.snapshot(&new.namespace, key)?;
         check_active(key, &snapshot)?;
         let dir = self.places.snapshot(snapshot.dir);
-        let usage = self.driver.usage(&dir)?;
-        let (old, boot) = (key.to_owned(), self.boot.clone());
+        let mut facts = Dir::committed(&self.boot, self.driver.usage(&dir)?);
+        facts.synced = self.sync_layer(&new.key)?;
+        let old = key.to_owned();
         let generations = Arc::clone(&self.generations);
         self.db.write_blocking(move |tx| {
             generations.touch(&new.namespace, &new.key);
-            tx.commit(&old, &new, usage, &boot)?;
+            tx.commit(&old, &new, facts)?;
             generations.forget(&new.namespace, &old);
             Ok(())
         })?;
@@ -164,6 +169,18 @@ impl<D: Driver> Inner<D> {
             tracing::debug!(error = %error.chain(), "tidying a committed snapshot");
         }
         Ok(())
+    }
+}
+
+impl<D: Driver> Inner<D> {
+    /// Waits for the disk where a client gives its tree the name of a layer: everybody takes it for one, and nobody but
+    /// that client can make it again. Whether it did.
+    fn sync_layer(&self, name: &str) -> Result<bool> {
+        let layer = name.parse::<Digest>().is_ok();
+        if layer {
+            sync::all(&self.db, &self.places)?;
+        }
+        Ok(layer)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::apply::Mode;
 use crate::drivers::Driver;
 use crate::mounting::Detached;
 use crate::service::{Inner, Snapshotter};
-use crate::tree::names;
+use crate::tree::is_empty;
 use crate::unpack::{Extraction, compression, extract, ready};
 
 #[async_trait]
@@ -68,7 +68,7 @@ impl<D: Driver> Inner<D> {
         })?;
         let tree = self.detached(mounts.to_vec())?;
         let failed = |errno: Errno| Error::io("reading a snapshot's root", errno.into());
-        let empty = snapshot.parent.is_none() && names(tree.root()).map_err(failed)?.is_empty();
+        let empty = snapshot.parent.is_none() && is_empty(tree.root()).map_err(failed)?;
         let mode = if empty { Mode::Base } else { Mode::InPlace };
         Ok(Target { tree, mode })
     }

@@ -95,6 +95,15 @@ pub(crate) struct Inner<D> {
     pub settled: Mutex<Vec<Finding>>,
 }
 
+/// What a snapshot stands on, as it was looked up.
+#[derive(Default)]
+pub(crate) struct Below {
+    /// The parent's directory: another that has the parent's name later is not what was read.
+    pub top: Option<DirId>,
+    /// Its, and those of all below it, top first.
+    pub dirs: Vec<PathBuf>,
+}
+
 impl<D: Driver> Clone for Snapshotter<D> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -183,10 +192,12 @@ impl<D: Driver> Snapshotter<D> {
 }
 
 impl<D: Driver> Inner<D> {
-    /// The directories of `parent` and all below it, top first.
-    pub fn parents(&self, namespace: &Namespace, parent: Option<&str>) -> Result<Vec<PathBuf>> {
+    /// What a snapshot on `parent` stands on.
+    pub fn below(&self, namespace: &Namespace, parent: Option<&str>) -> Result<Below> {
         let stack = self.db.stack(namespace, parent)?;
-        Ok(stack.into_iter().map(|dir| self.places.snapshot(dir)).collect())
+        let top = stack.first().copied();
+        let dirs = stack.into_iter().map(|dir| self.places.snapshot(dir)).collect();
+        Ok(Below { top, dirs })
     }
 
     /// Mounts a snapshot for this process alone.

@@ -97,12 +97,14 @@ impl Clock {
     }
 }
 
-/// Syncs the file system, and records it for the trees that were published before. Blocks.
+/// Syncs the file system where trees were published since, and records it for them. Blocks.
 pub(crate) fn sync(db: &Db, places: &Places) -> Result<()> {
+    if unsynced(db)?.is_empty() { Ok(()) } else { all(db, places) }
+}
+
+/// The same, whether there is such a tree or not.
+pub(crate) fn all(db: &Db, places: &Places) -> Result<()> {
     let waiting: Vec<DirId> = unsynced(db)?.into_iter().map(|(id, _)| id).collect();
-    if waiting.is_empty() {
-        return Ok(());
-    }
     let root = places.root();
     let failed = |errno: rustix::io::Errno| {
         Error::io(format!("syncing the file system of {}", root.display()), errno.into())
@@ -113,6 +115,9 @@ pub(crate) fn sync(db: &Db, places: &Places) -> Result<()> {
         // no boot that can be, and made anew after the next open.
         distrust(db, waiting)?;
         return Err(failed(errno));
+    }
+    if waiting.is_empty() {
+        return Ok(());
     }
     db.write_blocking(move |tx| {
         for id in waiting {
@@ -145,4 +150,33 @@ pub(crate) fn unsynced(look: &impl Look) -> Result<Vec<(DirId, Dir)>> {
     let mut dirs = look.dirs()?;
     dirs.retain(|(_, dir)| !dir.synced && !dir.boot.is_empty() && dir.usage.is_some());
     Ok(dirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use varve_core::snapshots::{NewSnapshot, Snapshots};
+    use varve_core::testsuite::memory::Store;
+    use varve_core::{Digest, Labels, Scope};
+
+    use super::*;
+    use crate::{Config, Dependencies, Snapshotter, drivers::Native};
+
+    #[tokio::test]
+    async fn what_a_client_commits_by_the_name_of_a_layer_is_on_the_disk_when_it_is_recorded() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::new());
+        let neighbours = Dependencies { content: store.clone(), leases: store };
+        let config = Config::new(temp.path().join("root"));
+        let opened = Snapshotter::open(Native, config, neighbours).await.unwrap();
+        let scope = Scope::default();
+        let waiting = || unsynced(&opened.0.db).unwrap().len();
+        let layer = Digest::of(b"layer").to_string();
+        for (name, left) in [("mine", 1), (layer.as_str(), 0)] {
+            let new = NewSnapshot { key: "key".into(), ..NewSnapshot::default() };
+            opened.prepare(&scope, new).await.unwrap();
+            opened.commit(&scope, name, "key", &Labels::new()).await.unwrap();
+            assert_eq!(waiting(), left, "{name}: the sync covers those before it, too");
+        }
+        opened.close().await.unwrap();
+    }
 }

@@ -39,7 +39,8 @@ pub struct Limits {
     pub xattrs: usize,
     /// One extended attribute's value (XATTR_SIZE_MAX).
     pub xattr_value: usize,
-    /// Data extents of one sparse file.
+    /// Data extents of one sparse file; and blocks of 4 KiB that a layer's sparse files take beyond the bytes
+    /// that are stored, because extents fill them in part.
     pub extents: usize,
 }
 

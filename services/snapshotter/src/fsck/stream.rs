@@ -32,9 +32,9 @@ impl<D: Driver> Snapshotter<D> {
         if !privileged() || stacked && !self.0.driver.stacks() {
             return Ok(false);
         }
-        let parents = self.parent_published(job).await?;
+        let below = self.parent_published(job).await?;
         let tree = self.0.places.snapshot(dir).join(TREE);
-        let below = parents.first().map(|parent| parent.join(TREE));
+        let below = below.dirs.first().map(|parent| parent.join(TREE));
         let Some(sink) = self.run(move |_| Ok(Beside::open(&tree, below.as_deref()))).await? else {
             return Ok(false);
         };

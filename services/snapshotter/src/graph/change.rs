@@ -16,6 +16,8 @@ pub(crate) struct New {
     pub namespace: Namespace,
     pub key: String,
     pub parent: Option<String>,
+    /// The parent's directory that was read for it, where it was.
+    pub on: Option<DirId>,
     pub kind: Kind,
     pub labels: Labels,
 }
@@ -54,7 +56,7 @@ pub(crate) trait Change {
     /// Records a layer that another namespace has. `None` where none has it.
     fn share(&mut self, new: &New, chain: ChainId) -> Result<Option<Usage>>;
     /// Turns the active snapshot `key` into the committed one `name`.
-    fn commit(&mut self, key: &str, new: &New, usage: Usage, boot: &str) -> Result<()>;
+    fn commit(&mut self, key: &str, new: &New, facts: Dir) -> Result<()>;
     /// Changes labels, answers the new facts.
     fn relabel(&mut self, ns: &Namespace, key: &str, new: &Labels, mask: &Mask) -> Result<Info>;
     /// Forgets a snapshot that has no children; answers its directory where nothing needs it now.
@@ -88,7 +90,7 @@ impl Change for Tx {
         Ok(Some(dir.usage.unwrap_or_default()))
     }
 
-    fn commit(&mut self, key: &str, new: &New, usage: Usage, boot: &str) -> Result<()> {
+    fn commit(&mut self, key: &str, new: &New, facts: Dir) -> Result<()> {
         unused(self, &new.namespace, &new.key)?;
         let snapshot = self.snapshot(&new.namespace, key)?;
         check_active(key, &snapshot)?;
@@ -96,7 +98,7 @@ impl Change for Tx {
         self.delete(&record::snapshot_key(&new.namespace, key))?;
         self.put(&record::snapshot_key(&new.namespace, &new.key), encode(&committed)?)?;
         put_labels(self, &new.namespace, snapshot.dir, &new.labels)?;
-        self.put(&record::dir_key(snapshot.dir), encode(&Dir::committed(boot, usage))?)
+        self.put(&record::dir_key(snapshot.dir), encode(&facts)?)
     }
 
     fn relabel(&mut self, ns: &Namespace, key: &str, new: &Labels, mask: &Mask) -> Result<Info> {
@@ -163,7 +165,13 @@ pub(crate) fn unused(look: &impl Look, namespace: &Namespace, key: &str) -> Resu
 fn add(tx: &mut Tx, new: &New, dir: DirId) -> Result<()> {
     unused(tx, &new.namespace, &new.key)?;
     if let Some(parent) = &new.parent {
-        let parent = tx.parent(&new.namespace, parent)?;
+        let name = parent;
+        let parent = tx.parent(&new.namespace, name)?;
+        if new.on.is_some_and(|read| read != parent.dir) {
+            return Err(Error::aborted(format!(
+                "the parent snapshot {name:?} was removed and made anew meanwhile; begin again"
+            )));
+        }
         tx.put(&record::child_key(&new.namespace, parent.dir, dir), b"1".to_vec())?;
     }
     tx.put(&record::snapshot_key(&new.namespace, &new.key), encode(&new.record(dir))?)?;

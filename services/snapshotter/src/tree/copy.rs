@@ -1,17 +1,19 @@
 //! An exact copy of a tree: types, owners, modes, times, links, hard-link groups, extended
 //! attributes, holes; data shared by reflink where the file system can.
 
-use std::collections::HashMap;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use varve_core::{Error, Result};
 
 use super::attributes::{copy_xattrs_at, times, transfer, transfer_as};
-use super::{DIR_FLAGS, names, open_below, open_with, privileged};
+use super::data::data;
+use super::links::Links;
+use super::walk::{Visit, walk};
+use super::{DIR_FLAGS, HANDLE, open_below, open_with, privileged, set_mode};
 
 /// Without root, a file that its owner may not read is made readable for a moment; by one copy or
 /// comparison at a time, so that no other takes that mode for its own.
@@ -29,64 +31,62 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
         rustix::fs::openat(CWD, path, DIR_FLAGS, Mode::empty())
             .map_err(|errno| Error::io(format!("opening {}", path.display()), errno.into()))
     };
-    let mut copy = Copy { from: open(from)?, to: open(to)?, links: HashMap::new() };
-    copy.run().map_err(|(path, errno)| {
+    let mut copy = Copy { from: open(from)?, to: open(to)?, links: Links::beside(to) };
+    walk(&mut copy).map_err(|(path, errno)| {
         Error::io(format!("copying {}", from.join(path).display()), errno.into())
-    })
+    })?;
+    copy.links.end()
 }
 
 struct Copy {
     from: OwnedFd,
     to: OwnedFd,
-    /// Where an inode with several names was copied to first.
-    links: HashMap<(u64, u64), PathBuf>,
+    links: Links,
 }
 
-/// A directory on the way in, or, its children done, on the way out.
-enum Step {
-    Enter(PathBuf),
-    /// With the mode to give back to a source that was opened up.
-    Leave(PathBuf, Option<Mode>),
+/// A directory of both trees.
+struct Pair {
+    from: OwnedFd,
+    to: OwnedFd,
 }
 
-type Failed = (PathBuf, Errno);
+impl AsFd for Pair {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.from.as_fd()
+    }
+}
 
-impl Copy {
-    fn run(&mut self) -> Result<(), Failed> {
-        let mut steps = vec![Step::Enter(PathBuf::from("."))];
-        while let Some(step) = steps.pop() {
-            match step {
-                Step::Enter(path) => {
-                    self.enter(&path, &mut steps).map_err(|errno| (path, errno))?;
-                }
-                Step::Leave(path, mode) => {
-                    self.leave(&path, mode).map_err(|errno| (path, errno))?;
-                }
-            }
-        }
-        Ok(())
+impl Visit for Copy {
+    type Dir = Pair;
+    /// The mode to give back to a source that was opened up.
+    type Kept = Option<Mode>;
+
+    fn enter(&mut self, path: &Path) -> Result<Option<Mode>, Errno> {
+        self.open_up(path)
     }
 
-    fn enter(&mut self, path: &Path, steps: &mut Vec<Step>) -> Result<(), Errno> {
-        let opened_up = self.open_up(path)?;
-        steps.push(Step::Leave(path.to_owned(), opened_up));
-        let from = open_below(&self.from, path)?;
-        let to = open_below(&self.to, path)?;
-        for name in names(&from)? {
-            let stat = rustix::fs::statat(&from, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-            let child = path.join(&name);
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                rustix::fs::mkdirat(&to, &name, Mode::RWXU)?;
-                steps.push(Step::Enter(child));
-            } else {
-                self.entry(&from, &to, &name, &stat, child)?;
-            }
+    fn open(&mut self, path: &Path) -> Result<Option<Pair>, Errno> {
+        let (from, to) = (open_below(&self.from, path)?, open_below(&self.to, path)?);
+        Ok(Some(Pair { from, to }))
+    }
+
+    fn entry(&mut self, dir: &Pair, name: &Path) -> Result<bool, Errno> {
+        let stat = rustix::fs::statat(&dir.from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            rustix::fs::mkdirat(&dir.to, name, Mode::RWXU)?;
+            return Ok(true);
         }
-        Ok(())
+        if stat.st_nlink < 2 {
+            file_or_other(&dir.from, &dir.to, name, &stat)?;
+        } else if !self.links.again(&dir.to, name, &stat)? {
+            file_or_other(&dir.from, &dir.to, name, &stat)?;
+            self.links.keep(&dir.to, name, &stat)?;
+        }
+        Ok(false)
     }
 
     /// Sets what the copying of its children would have changed.
-    fn leave(&self, path: &Path, opened_up: Option<Mode>) -> Result<(), Errno> {
+    fn leave(&mut self, path: &Path, opened_up: Option<Mode>) -> Result<(), Errno> {
         let (from, to) = (open_below(&self.from, path)?, open_below(&self.to, path)?);
         match opened_up {
             None => transfer(&from, &to),
@@ -96,51 +96,39 @@ impl Copy {
             }
         }
     }
+}
 
+impl Copy {
     /// Makes a directory that its owner may not read readable; answers the mode that it had.
     fn open_up(&self, path: &Path) -> Result<Option<Mode>, Errno> {
         if privileged() {
             return Ok(None);
         }
-        let stat = rustix::fs::statat(&self.from, path, AtFlags::SYMLINK_NOFOLLOW)?;
-        let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+        let handle = open_with(&self.from, path, HANDLE | OFlags::DIRECTORY)?;
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode & 0o7777);
         if mode.contains(Mode::RUSR | Mode::XUSR) {
             return Ok(None);
         }
         let open = mode | Mode::RUSR | Mode::XUSR;
-        rustix::fs::chmodat(&self.from, path, open, AtFlags::empty())?;
+        set_mode(&handle, open)?;
         Ok(Some(mode))
     }
+}
 
-    fn entry(
-        &mut self,
-        from: &OwnedFd,
-        to: &OwnedFd,
-        name: &Path,
-        stat: &Stat,
-        path: PathBuf,
-    ) -> Result<(), Errno> {
-        if stat.st_nlink > 1 {
-            let inode = (stat.st_dev, stat.st_ino);
-            if let Some(first) = self.links.get(&inode) {
-                return rustix::fs::linkat(&self.to, first, to, name, AtFlags::empty());
-            }
-            self.links.insert(inode, path);
+fn file_or_other(from: &OwnedFd, to: &OwnedFd, name: &Path, stat: &Stat) -> Result<(), Errno> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => file(from, to, name, stat),
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(from, name, Vec::new())?;
+            rustix::fs::symlinkat(target, to, name)?;
+            attributes_at(from, to, name, stat)
         }
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => file(from, to, name, stat),
-            FileType::Symlink => {
-                let target = rustix::fs::readlinkat(from, name, Vec::new())?;
-                rustix::fs::symlinkat(target, to, name)?;
-                attributes_at(from, to, name, stat)
-            }
-            kind => {
-                let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
-                rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev)?;
-                attributes_at(from, to, name, stat)?;
-                // The umask took part of it.
-                rustix::fs::chmodat(to, name, mode, AtFlags::empty())
-            }
+        kind => {
+            let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+            rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev)?;
+            attributes_at(from, to, name, stat)?;
+            // The umask took part of it.
+            rustix::fs::chmodat(to, name, mode, AtFlags::empty())
         }
     }
 }
@@ -188,57 +176,51 @@ fn file_from(
     transfer_as(source, &target, mode)
 }
 
-/// Copies bytes: by reflink, else what is no hole.
-fn data(from: &OwnedFd, to: &OwnedFd, size: u64) -> Result<(), Errno> {
-    if size == 0 || rustix::fs::ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
-    }
-    rustix::fs::ftruncate(to, size)?;
-    let mut at = 0;
-    while at < size {
-        let start = match rustix::fs::seek(from, SeekFrom::Data(at)) {
-            Err(Errno::NXIO) => return Ok(()),
-            Err(Errno::INVAL) => at,
-            start => start?,
-        };
-        let end = rustix::fs::seek(from, SeekFrom::Hole(start)).unwrap_or(size);
-        extent(from, to, start, end.max(start + 1).min(size))?;
-        at = end.max(start + 1);
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
-fn extent(from: &OwnedFd, to: &OwnedFd, start: u64, end: u64) -> Result<(), Errno> {
-    let (mut read, mut written) = (start, start);
-    while read < end {
-        let len = usize::try_from(end - read).unwrap_or(usize::MAX).min(1 << 30);
-        match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), len) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                return by_hand(from, to, read, end);
-            }
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
-}
+    use super::*;
+    use crate::tree::usage;
 
-fn by_hand(from: &OwnedFd, to: &OwnedFd, start: u64, end: u64) -> Result<(), Errno> {
-    let mut buffer = vec![0; 128 << 10];
-    let mut at = start;
-    while at < end {
-        let want = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
-        let len = rustix::io::pread(from, &mut buffer[..want], at)?;
-        if len == 0 {
-            return Ok(());
+    #[test]
+    fn the_deepest_directory_that_a_path_can_name_is_copied_and_measured() {
+        let temp = tempfile::tempdir().unwrap();
+        let (from, to) = (temp.path().join("from"), temp.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        fs::create_dir(&to).unwrap();
+        let mut dir = rustix::fs::open(&from, DIR_FLAGS, Mode::empty()).unwrap();
+        let name = "d".repeat(255);
+        for _ in 0..16 {
+            rustix::fs::mkdirat(&dir, &name, Mode::RWXU).unwrap();
+            dir = rustix::fs::openat(&dir, &name, DIR_FLAGS, Mode::empty()).unwrap();
         }
-        let mut bytes = &buffer[..len];
-        while !bytes.is_empty() {
-            let written = rustix::io::pwrite(to, bytes, at)?;
-            at += written as u64;
-            bytes = &bytes[written..];
+        rustix::fs::symlinkat("x", &dir, "link").unwrap();
+        copy(&from, &to).unwrap();
+        for tree in [&from, &to] {
+            assert_eq!(usage(tree).unwrap().inodes, 18, "{}", tree.display());
         }
     }
-    Ok(())
+
+    #[test]
+    fn names_of_one_file_are_names_of_one_copy_and_nothing_is_left_beside_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let (from, to) = (temp.path().join("from"), temp.path().join("to"));
+        fs::create_dir_all(from.join("d")).unwrap();
+        fs::create_dir(&to).unwrap();
+        for file in ["one", "two"] {
+            fs::write(from.join(file), file).unwrap();
+            fs::hard_link(from.join(file), from.join("d").join(file)).unwrap();
+            fs::hard_link(from.join(file), from.join(format!("third of {file}"))).unwrap();
+        }
+        copy(&from, &to).unwrap();
+        for file in ["one", "two"] {
+            let names = [file.to_owned(), format!("d/{file}"), format!("third of {file}")];
+            let inodes = names.map(|name| to.join(name).metadata().unwrap());
+            assert!(inodes.iter().all(|meta| (meta.ino(), meta.nlink()) == (inodes[0].ino(), 3)));
+            assert_eq!(fs::read_to_string(to.join(file)).unwrap(), file);
+        }
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2);
+    }
 }

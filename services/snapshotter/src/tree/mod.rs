@@ -1,16 +1,20 @@
 //! Trees of files below a directory of ours: copied exactly, measured, removed.
 //!
 //! Their names and links are an image's and mean nothing here: directories are opened from the
-//! root's descriptor with openat2 and no link is ever followed. Only two descriptors are open at a
-//! time, however deep a tree is.
+//! root's descriptor with openat2 and no link is ever followed. Few descriptors are open at a time, and
+//! few names in memory, however deep and wide a tree is.
 
 mod attributes;
 mod copy;
+mod data;
+mod links;
+mod read;
 mod remove;
 mod usage;
+mod walk;
 
 use std::fs::DirBuilder;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -21,12 +25,21 @@ use varve_core::{Error, Result};
 
 pub(crate) use attributes::{copy_attributes, read_xattr, split, times, transfer};
 pub(crate) use copy::{alone, copy};
+pub(crate) use read::is_empty;
 pub(crate) use remove::{remove, remove_at};
 pub(crate) use usage::usage;
 
 /// How a directory is opened that must not be a link.
 pub(crate) const DIR_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How something is opened to ask and set its mode, itself where it is a link.
+pub(crate) const HANDLE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Sets the mode of what a [`HANDLE`] is of, whatever has its name by now.
+pub(crate) fn set_mode(handle: &OwnedFd, mode: Mode) -> Result<(), Errno> {
+    rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), mode)
+}
 
 /// Makes a directory that only its owner may enter, and those above it where they are missing.
 pub(crate) fn make_private(dir: &Path) -> Result<()> {
@@ -37,7 +50,7 @@ pub(crate) fn make_private(dir: &Path) -> Result<()> {
         .map_err(|error| Error::io(format!("making {}", dir.display()), error))
 }
 
-/// Opens the directory `path` below `root`; ELOOP where a link is on the way.
+/// Opens the directory `path` below `root`, itself where that is empty; ELOOP where a link is on the way.
 pub(crate) fn open_below(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     open_with(root, path, DIR_FLAGS)
 }
@@ -45,6 +58,7 @@ pub(crate) fn open_below(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno>
 /// [`rustix::fs::openat2`] without links, begun anew where a rename elsewhere raced with it.
 pub(crate) fn open_with(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     const TRIES: usize = 128;
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
     for _ in 0..TRIES {
         match rustix::fs::openat2(root.as_fd(), path, flags, Mode::empty(), resolve) {

@@ -11,7 +11,8 @@ use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::io::Errno;
 use varve_core::{Error, Result};
 
-use super::{DIR_FLAGS, names, privileged};
+use super::read::read;
+use super::{DIR_FLAGS, privileged};
 
 /// Removes `dir` and all below it; nothing happens where it is not there.
 pub(crate) fn remove(dir: &Path) -> Result<()> {
@@ -28,44 +29,48 @@ pub(crate) fn remove_at(at: impl AsFd, path: &Path) -> Result<(), Errno> {
         Err(Errno::NOENT) => return Ok(()),
         done => return done,
     }
-    let mut lift = Lift { top: open(&at, path)?, next: 0 };
-    loop {
-        let entries = names(&lift.top)?;
-        if entries.is_empty() {
-            return rustix::fs::unlinkat(&at, path, AtFlags::REMOVEDIR);
-        }
-        for name in entries {
-            if !unlink(&lift.top, &name)? {
-                lift.empty(&name)?;
-            }
-        }
-    }
+    let top = open(&at, path)?;
+    let mut lift = Lift { top: &top, next: 0 };
+    emptied(&top, |name| lift.empty(name))?;
+    rustix::fs::unlinkat(&at, path, AtFlags::REMOVEDIR)
 }
 
-struct Lift {
-    top: OwnedFd,
+/// Removes what is in `dir` as it is read, calling `full` with directories that are not empty, until nothing is left.
+fn emptied(dir: &OwnedFd, mut full: impl FnMut(&Path) -> Result<(), Errno>) -> Result<(), Errno> {
+    let mut found = true;
+    while found {
+        found = false;
+        read(dir, None, |name| {
+            found = true;
+            if !unlink(dir, name)? {
+                full(name)?;
+            }
+            Ok(true)
+        })?;
+    }
+    Ok(())
+}
+
+struct Lift<'a> {
+    top: &'a OwnedFd,
     /// For names of what is lifted.
     next: u64,
 }
 
-impl Lift {
+impl Lift<'_> {
     /// Removes the directory `name` of the top, lifting what in it is not empty.
     fn empty(&mut self, name: &Path) -> Result<(), Errno> {
-        let dir = open(&self.top, name)?;
-        for entry in names(&dir)? {
-            if !unlink(&dir, &entry)? {
-                self.lift(&dir, &entry)?;
-            }
-        }
+        let dir = open(self.top, name)?;
+        emptied(&dir, |entry| self.lift(&dir, entry))?;
         drop(dir);
-        rustix::fs::unlinkat(&self.top, name, AtFlags::REMOVEDIR)
+        rustix::fs::unlinkat(self.top, name, AtFlags::REMOVEDIR)
     }
 
     fn lift(&mut self, dir: &OwnedFd, name: &Path) -> Result<(), Errno> {
         loop {
             let to = format!(".{}", self.next);
             self.next += 1;
-            match rustix::fs::renameat(dir, name, &self.top, &to) {
+            match rustix::fs::renameat(dir, name, self.top, &to) {
                 // The name is taken.
                 Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
                 // To move a directory without root, it must be writable itself.
@@ -118,6 +123,20 @@ mod tests {
         remove(&top).unwrap();
         assert!(!top.exists());
         remove(&top).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_more_names_than_are_read_at_once_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = temp.path().join("t");
+        for at in 0..3000 {
+            let dir = top.join(format!("d{}/{at:0100}", at % 2));
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(if at % 3 == 0 { dir.join("f") } else { dir.with_extension("f") }, b"")
+                .unwrap();
+        }
+        remove(&top).unwrap();
+        assert!(!top.exists());
     }
 
     #[test]

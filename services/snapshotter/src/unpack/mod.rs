@@ -21,7 +21,7 @@ use crate::drivers::Driver;
 use crate::graph::Look;
 use crate::service::Snapshotter;
 
-/// How often a layer is staged anew when its ingest is overtaken, before the caller is told.
+/// How often a layer is staged anew when it is overtaken, before the caller is told.
 const ATTEMPTS: usize = 5;
 
 #[async_trait]
@@ -78,23 +78,31 @@ pub(crate) fn compression(blob: &varve_core::Descriptor) -> Result<Compression> 
     })
 }
 
+/// Does it until it was not overtaken: by an ingest that began anew, or a parent that was made anew.
+async fn again<T, F: Future<Output = Result<T>>>(job: &Job, once: impl Fn() -> F) -> Result<T> {
+    for attempt in 1.. {
+        match once().await {
+            Err(error) if extract::overtaken(&error) && attempt < ATTEMPTS => {
+                tracing::debug!(layer = %job.layer.blob.digest, attempt, "staging anew");
+            }
+            done => return done,
+        }
+    }
+    Err(Error::internal("the attempts to unpack ended"))
+}
+
 impl<D: Driver> Snapshotter<D> {
     async fn unpack_anew(&self, job: &Job) -> Result<Unpacked> {
-        let laid = self.lay_anew(job).await?;
-        self.finish(job, laid).await
+        let once = || async {
+            let laid = self.route(job).await?;
+            self.finish(job, laid).await
+        };
+        again(job, once).await
     }
 
     /// Lays a layer down on its parent, staged.
     pub(crate) async fn lay_anew(&self, job: &Job) -> Result<Verified> {
-        for attempt in 1.. {
-            match self.route(job).await {
-                Err(error) if extract::overtaken(&error) && attempt < ATTEMPTS => {
-                    tracing::debug!(layer = %job.layer.blob.digest, attempt, "staging anew");
-                }
-                done => return done,
-            }
-        }
-        Err(Error::internal("the attempts to unpack ended"))
+        again(job, || self.route(job)).await
     }
 
     /// Records on the blob what its bytes were seen to inflate to.

@@ -9,7 +9,7 @@ use varve_core::{Error, Labels, Result};
 
 use super::Job;
 use crate::drivers::Driver;
-use crate::graph::{Change, Dir, Look, New};
+use crate::graph::{Change, Dir, DirId, Look, New};
 use crate::places::Staged;
 use crate::service::{Inner, Snapshotter};
 
@@ -47,10 +47,11 @@ impl<D: Driver> Snapshotter<D> {
         &self,
         job: &Job,
         staged: Staged,
+        on: Option<DirId>,
         usage: Usage,
         notices: Vec<String>,
     ) -> Result<Unpacked> {
-        let (chain_id, new) = (job.layer.chain_id(), job.record());
+        let (chain_id, new) = (job.layer.chain_id(), New { on, ..job.record() });
         let facts = Dir::layer(&self.0.boot, usage, chain_id);
         self.run(move |inner| inner.publish(staged, new, facts)).await?;
         Ok(Unpacked { chain_id, reused: false, usage, notices })
@@ -80,6 +81,7 @@ impl Job {
             namespace: self.scope.namespace.clone(),
             key: self.key(),
             parent: self.parent(),
+            on: None,
             kind: Kind::Committed,
             labels: Labels::new(),
         }

@@ -14,15 +14,17 @@ use super::settle::{Settled, settle};
 use super::{Extraction, Job, extract, ready};
 use crate::apply::{Applied, Mode, OverlayXattrs};
 use crate::drivers::{Driver, TREE, make_tree, merged};
-use crate::graph::Look;
+use crate::graph::{DirId, Look};
 use crate::mounting::{Detached, open_dir};
 use crate::places::Staged;
-use crate::service::{Inner, Snapshotter, blocking};
+use crate::service::{Below, Inner, Snapshotter, blocking};
 
 /// A staged layer whose bytes were right.
 pub(crate) struct Verified {
     pub staged: Staged,
     pub applied: Applied,
+    /// The directory of the parent that it was laid down on.
+    pub on: Option<DirId>,
 }
 
 impl<D: Driver> Snapshotter<D> {
@@ -32,8 +34,8 @@ impl<D: Driver> Snapshotter<D> {
         }
         let mut layer = self.side_by_side(job).await?;
         if job.layer.parent.is_some() {
-            let parents = self.parent_published(job).await?;
-            let (settled, met) = self.meet(layer, parents).await?;
+            let below = self.parent_published(job).await?;
+            let (settled, met) = self.meet(layer, below).await?;
             if settled == Settled::NeedsParent {
                 drop(met);
                 return self.in_order(job).await;
@@ -61,16 +63,17 @@ impl<D: Driver> Snapshotter<D> {
         let extraction = self.extraction(job, mode);
         let (applied, staged) = extract(ready, extraction, root, staged, permit).await?;
         check_diff_id(job, &applied)?;
-        Ok(Verified { staged, applied })
+        Ok(Verified { staged, applied, on: None })
     }
 
     /// Settles the directories that a layer only implies.
-    async fn meet(&self, layer: Verified, parents: Vec<PathBuf>) -> Result<(Settled, Verified)> {
+    async fn meet(&self, mut layer: Verified, below: Below) -> Result<(Settled, Verified)> {
+        layer.on = below.top;
         if layer.applied.tree.needs_parent {
             return Ok((Settled::NeedsParent, layer));
         }
         self.run(move |inner| {
-            let below = inner.detached(merged(&parents))?;
+            let below = inner.detached(merged(&below.dirs))?;
             let staged = open_dir(rustix::fs::CWD, &layer.staged.path().join(TREE))?;
             let settled = settle(&staged, below.root(), &layer.applied.tree)?;
             Ok((settled, layer))
@@ -80,10 +83,10 @@ impl<D: Driver> Snapshotter<D> {
 
     /// Applies a layer through its parent, once that is published.
     async fn in_order(&self, job: &Job) -> Result<Verified> {
-        let parents = self.parent_published(job).await?;
+        let Below { top: on, dirs } = self.parent_published(job).await?;
         let ready = self.follow(job).await?;
         let permit = self.permit().await?;
-        let (staged, root) = self.run(move |inner| inner.stage_on(&parents)).await?;
+        let (staged, root) = self.run(move |inner| inner.stage_on(&dirs)).await?;
         let handle = root.reopen()?;
         // The mount must outlive what is written through it.
         let held = (root, staged);
@@ -91,11 +94,11 @@ impl<D: Driver> Snapshotter<D> {
         let (applied, (root, staged)) = extract(ready, extraction, handle, held, permit).await?;
         check_diff_id(job, &applied)?;
         drop(root);
-        Ok(Verified { staged, applied })
+        Ok(Verified { staged, applied, on })
     }
 
     pub(super) async fn finish(&self, job: &Job, layer: Verified) -> Result<Unpacked> {
-        let Verified { staged, applied } = layer;
+        let Verified { staged, applied, on } = layer;
         let whole = job.layer.parent.is_some() && !self.0.driver.stacks();
         let inner = Arc::clone(&self.0);
         let usage = applied.tree.usage;
@@ -107,7 +110,7 @@ impl<D: Driver> Snapshotter<D> {
         })
         .await?;
         let notices = applied.tree.notices.iter().map(ToString::to_string).collect();
-        self.publish(job, staged, usage, notices).await
+        self.publish(job, staged, on, usage, notices).await
     }
 
     async fn follow(&self, job: &Job) -> Result<super::extract::Ready> {
@@ -129,12 +132,12 @@ impl<D: Driver> Snapshotter<D> {
         }
     }
 
-    /// The directories below the layer, top first, once its parent is published in this namespace.
+    /// What is below the layer, once its parent is published in this namespace.
     ///
     /// # Errors
     /// FailedPrecondition where nobody unpacks the parent for longer than the configured patience.
-    pub(crate) async fn parent_published(&self, job: &Job) -> Result<Vec<PathBuf>> {
-        let Some(parent) = job.layer.parent else { return Ok(Vec::new()) };
+    pub(crate) async fn parent_published(&self, job: &Job) -> Result<Below> {
+        let Some(parent) = job.layer.parent else { return Ok(Below::default()) };
         let (namespace, key) = (job.scope.namespace.clone(), parent.to_string());
         let mut deadline = Instant::now() + self.0.config.parent_patience;
         loop {
@@ -142,11 +145,11 @@ impl<D: Driver> Snapshotter<D> {
             landed.as_mut().enable();
             let (ns, k) = (namespace.clone(), key.clone());
             let found = self.run(move |inner| match inner.db.find(&ns, &k)? {
-                Some(_) => inner.parents(&ns, Some(&k)).map(Some),
+                Some(_) => inner.below(&ns, Some(&k)).map(Some),
                 None => Ok(None),
             });
-            if let Some(parents) = found.await? {
-                return Ok(parents);
+            if let Some(below) = found.await? {
+                return Ok(below);
             }
             if self.0.flights.has(parent) {
                 landed.await;

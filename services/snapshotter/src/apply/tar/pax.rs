@@ -26,6 +26,8 @@ pub(super) struct Sparse {
     pub minor: Option<i64>,
     pub name: Option<Vec<u8>>,
     pub size: Option<i64>,
+    /// What 1.0 calls the size.
+    pub realsize: Option<i64>,
     /// Offsets and lengths in turn (0.0 and 0.1).
     pub map: Vec<i64>,
 }
@@ -118,7 +120,8 @@ impl Sparse {
             b"major" => self.major = None,
             b"minor" => self.minor = None,
             b"name" => self.name = None,
-            b"size" | b"realsize" => self.size = None,
+            b"size" => self.size = None,
+            b"realsize" => self.realsize = None,
             b"map" => self.map.clear(),
             _ => {}
         }
@@ -129,7 +132,8 @@ impl Sparse {
             b"major" => self.major = Some(decimal(value)?),
             b"minor" => self.minor = Some(decimal(value)?),
             b"name" => self.name = Some(name(value)?),
-            b"size" | b"realsize" => self.size = Some(decimal(value)?),
+            b"size" => self.size = Some(decimal(value)?),
+            b"realsize" => self.realsize = Some(decimal(value)?),
             b"map" => {
                 self.map.clear();
                 for part in value.split(|&byte| byte == b',') {

@@ -93,21 +93,33 @@ fn table<R: BufRead>(input: &Input<'_, R>, bytes: &[u8], map: &mut Map) -> Resul
     Ok(())
 }
 
-/// The PAX forms: the map is in the records, or (1.0) in the first blocks of the body.
+/// The PAX forms: the map is in the records, or (1.0) in the first blocks of the body. What Go takes for a plain
+/// file, having no version, half of one, or no map, is refused; so are two sizes, of which it takes the first.
 fn modern<R: BufRead>(
     input: &mut Input<'_, R>,
     sparse: &Sparse,
     map: &mut Map,
 ) -> Result<i64, ApplyError> {
-    let size = sparse.size.ok_or_else(|| input.bad("a sparse file has no size"))?;
-    match (sparse.major.unwrap_or(0), sparse.minor.unwrap_or(0)) {
-        (0, 0 | 1) => {
+    let size = match (sparse.size, sparse.realsize) {
+        (Some(size), Some(real)) if size != real => {
+            return Err(input.bad("a sparse file has two sizes"));
+        }
+        (size, real) => size.or(real).ok_or_else(|| input.bad("a sparse file has no size"))?,
+    };
+    match (sparse.major, sparse.minor) {
+        (None, None) if sparse.map.is_empty() => {
+            return Err(input.bad("a sparse file has neither a version nor a map"));
+        }
+        (None, None) | (Some(0), Some(0 | 1)) => {
             for number in &sparse.map {
                 map.add(input, *number)?;
             }
         }
-        (1, 0) => in_body(input, map)?,
-        (major, minor) => return Err(input.bad(format!("sparse format {major}.{minor}"))),
+        (Some(1), Some(0)) => in_body(input, map)?,
+        (major, minor) => {
+            let part = |part: Option<i64>| part.map_or("?".to_owned(), |part| part.to_string());
+            return Err(input.bad(format!("sparse format {}.{}", part(major), part(minor))));
+        }
     }
     Ok(size)
 }

@@ -53,6 +53,32 @@ fn what_an_entry_may_say_is_bounded_each_with_its_word() {
 }
 
 #[test]
+fn a_directory_through_a_link_is_bounded_by_its_real_path() {
+    let layer = Layer::new().dir("a/deep-enough").symlink("l", "a/deep-enough").dir("l/and-more");
+    let tight = Limits { path: 20, ..Limits::default() };
+    bounded(tight, &layer.end(), &["its real path is too long"]);
+}
+
+/// A sparse file of `count` extents of `len` bytes, 8 KiB apart.
+fn scattered(layer: Layer, count: usize, len: usize) -> Layer {
+    let map: Vec<_> = (0..count).map(|at| format!("{},{len}", at * 8192)).collect();
+    let (map, size) = (map.join(","), (count * 8192).to_string());
+    let records: [(&str, &[u8]); 2] =
+        [("GNU.sparse.size", size.as_bytes()), ("GNU.sparse.map", map.as_bytes())];
+    layer.pax(&records).file("s", &"x".repeat(count * len))
+}
+
+#[test]
+fn blocks_that_sparse_files_fill_in_part_are_counted_over_the_layer() {
+    let few = Limits { extents: 10, ..Limits::default() };
+    let files = |len| (0..6).fold(Layer::new(), |layer, _| scattered(layer, 4, len));
+    let words = ["blocks that its sparse files fill in part", "limit of 10 ", "limits.extents)"];
+    bounded(few.clone(), &files(1).end(), &words);
+    let whole = files(4096).end();
+    assert_eq!(said(&few, Compression::None, whole), None, "they take what is stored");
+}
+
+#[test]
 fn extension_headers_before_one_entry_are_counted_whatever_their_kind() {
     let one = |layer: Layer, flag| {
         let global = || super::kit::pax_body(&[("comment", b"x")]);

@@ -153,8 +153,10 @@ fn a_file_of_eight_exbibytes_is_refused_in_every_form() {
     Stage::new().refuses(Mode::Base, plain(most), "total_bytes");
     Stage::new().refuses(Mode::Base, plain(most + 1), "no number");
     let text = most.to_string();
-    for key in ["size", "GNU.sparse.size"] {
-        let layer = Layer::new().pax(&[(key, text.as_bytes())]).file("f", "");
+    let map: (&str, &[u8]) = ("GNU.sparse.map", b"0,0");
+    let (plain, sparse) = (("size", text.as_bytes()), ("GNU.sparse.size", text.as_bytes()));
+    for records in [&[plain][..], &[sparse, map]] {
+        let layer = Layer::new().pax(records).file("f", "");
         Stage::new().refuses(Mode::Base, layer, "total_bytes");
     }
 }

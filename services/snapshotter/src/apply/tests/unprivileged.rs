@@ -39,7 +39,7 @@ fn owners_are_recorded_and_devices_skipped_with_one_line() {
     let layer = Layer::new()
         .with(b"f", b'0', b"x", theirs)
         .with(b"d", b'5', b"", theirs)
-        .with(b"c", b'3', b"", |_| {})
+        .with(b"c", b'3', b"", |header| header.set_device_minor(3).unwrap())
         .with(b"b", b'4', b"", |_| {})
         .with(b"p", b'6', b"", |_| {});
     let applied = as_nobody(&stage, Mode::Base, layer).unwrap();

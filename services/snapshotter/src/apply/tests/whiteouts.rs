@@ -133,10 +133,13 @@ fn a_directory_that_only_holds_whiteouts_can_itself_be_hidden() {
 
 #[test]
 fn a_device_that_an_overlay_would_take_for_a_whiteout_is_not_made() {
-    let stage = Stage::new();
-    let applied = stage.apply(OVERLAY, Layer::new().with(b"x", b'3', b"", |_| {})).unwrap();
-    assert!(stage.names().is_empty());
-    assert!(applied.tree.notices.iter().next().unwrap().to_string().contains("0:0"));
+    for mode in [OVERLAY, Mode::InPlace, Mode::Base] {
+        let stage = Stage::new();
+        std::fs::write(stage.path("x"), "of a lower layer").unwrap();
+        let applied = stage.apply(mode, Layer::new().with(b"x", b'3', b"", |_| {})).unwrap();
+        assert_eq!(stage.read("x"), "of a lower layer", "{mode:?}");
+        assert!(applied.tree.notices.iter().next().unwrap().to_string().contains("0:0"));
+    }
 }
 
 #[test]

@@ -9,6 +9,9 @@ use rustix::io::Errno;
 use super::super::{ApplyError, Extent, TreePath};
 use super::failed;
 
+/// What a file system gives a file at a time.
+pub(super) const BLOCK: u64 = 4096;
+
 /// Writes all of `body`: from the buffers that the inflating thread filled, with no copy between.
 pub(super) fn copy(
     body: &mut dyn BufRead,
@@ -27,6 +30,18 @@ pub(super) fn copy(
     }
 }
 
+/// Blocks of 4 KiB that hold these extents on the disk, which ascend: two in one block share it.
+pub(super) fn blocks(extents: &[Extent]) -> u64 {
+    let mut end = 0;
+    let mut blocks = 0;
+    for extent in extents {
+        let first = (extent.offset / BLOCK).max(end);
+        end = (extent.offset + extent.len).div_ceil(BLOCK);
+        blocks += end - first;
+    }
+    blocks
+}
+
 /// Writes the extents at their places; the rest of `size` stays a hole.
 pub(super) fn copy_sparse(
     body: &mut dyn BufRead,
@@ -34,8 +49,7 @@ pub(super) fn copy_sparse(
     size: u64,
     extents: &[Extent],
     path: &TreePath,
-) -> Result<u64, ApplyError> {
-    let mut total = 0;
+) -> Result<(), ApplyError> {
     for extent in extents {
         let (mut at, end) = (extent.offset, extent.offset + extent.len);
         while at < end {
@@ -48,10 +62,8 @@ pub(super) fn copy_sparse(
             body.consume(written);
             at += written as u64;
         }
-        total += extent.len.next_multiple_of(4096);
     }
-    fs::ftruncate(fd, size).map_err(failed("making the hole in", path))?;
-    Ok(total)
+    fs::ftruncate(fd, size).map_err(failed("making the hole in", path))
 }
 
 /// One write, begun again where a signal came.

@@ -20,6 +20,10 @@ impl TreeSink {
         let parent = self.parent(&entry.path)?;
         let name = entry.path.name();
         let path = parent.path.join(name.as_encoded_bytes());
+        // Through a link it is longer than its name, and nobody could open it.
+        if path.as_bytes().len() > self.limits.path {
+            return Err(ApplyError::refused(&entry.path, "its real path is too long"));
+        }
         let unset = if self.privilege == Privilege::None { 0o700 } else { 0 };
         let mode = bits(entry.mode & 0o777 | unset);
         let mut hidden = false;

@@ -66,6 +66,8 @@ pub struct TreeSink {
     implied: Implied,
     /// Bytes of paths that were looked up part by part.
     walked: u64,
+    /// Bytes on the disk of blocks that sparse files fill in part, less those that are stored.
+    scattered: u64,
     root_described: bool,
     tree: Tree,
 }
@@ -84,6 +86,7 @@ impl TreeSink {
             emptied: Marks::default(),
             implied: Implied::default(),
             walked: 0,
+            scattered: 0,
             root_described: false,
             tree: Tree::default(),
         })

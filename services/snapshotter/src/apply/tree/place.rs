@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::super::{ApplyError, Device, Entry, Extent, Privilege, Subject, TreePath};
 use super::attrs::{bits, hides, times};
-use super::content::{copy, copy_sparse};
+use super::content::{BLOCK, blocks, copy, copy_sparse};
 use super::open::Parent;
 use super::resolve::Missing;
 use super::{TreeSink, failed, kind_of, look};
@@ -74,13 +74,29 @@ impl TreeSink {
             .map_err(|error| error.told("making", &entry.path))?;
         let stored = match sparse {
             None => copy(body, &fd, &entry.path)?,
-            Some(extents) => copy_sparse(body, &fd, size, extents, &entry.path)?,
+            Some(extents) => {
+                let laid = self.scatter(extents)?;
+                copy_sparse(body, &fd, size, extents, &entry.path)?;
+                laid
+            }
         };
         self.count(stored)?;
         self.dress(&parent, fd.as_fd(), entry)?;
         fs::futimens(&fd, &times(entry)).map_err(failed("setting the times of", &entry.path))?;
         self.placed(&parent, entry);
         Ok(())
+    }
+
+    /// Bytes on the disk of these extents. Blocks that they fill in part cost an archive next to nothing, so the
+    /// layer has no more of them than one file has extents; who makes sparse files by blocks has none.
+    fn scatter(&mut self, extents: &[Extent]) -> Result<u64, ApplyError> {
+        let laid = BLOCK * blocks(extents);
+        self.scattered += laid - extents.iter().map(|extent| extent.len).sum::<u64>();
+        if self.scattered.div_ceil(BLOCK) > self.limits.extents as u64 {
+            let what = "more blocks that its sparse files fill in part";
+            return Err(ApplyError::limit("extents", what, self.limits.extents as u64));
+        }
+        Ok(laid)
     }
 
     /// Owner, mode and xattrs of what was just made.
@@ -118,7 +134,8 @@ impl TreeSink {
         kind: FileType,
         device: Option<Device>,
     ) -> Result<(), ApplyError> {
-        if self.is_overlay() && hides(kind, device) {
+        // In no mode: in place it would first remove what it cannot replace, and what is copied may be stacked.
+        if hides(kind, device) {
             self.tree.notices.add(Subject::WhiteoutDevice, &entry.path);
             return Ok(());
         }
