@@ -64,7 +64,7 @@ impl Format {
                 let mut table = Table::new(&header.split('\t').collect::<Vec<_>>());
                 for row in rows {
                     let row = template.render(&row)?;
-                    table.row(row.split('\t').map(str::to_owned));
+                    table.row(row.split('\t'));
                 }
                 Ok(table.to_string())
             }

@@ -12,42 +12,51 @@ const NARROWEST: usize = 10;
 /// A header and rows. Cells are cleaned of control characters as they come.
 #[derive(Debug)]
 pub struct Table {
-    rows: Vec<Vec<String>>,
+    /// Row by row: ten thousand rows are a few long strings, not one for each cell.
+    cells: String,
+    /// Where each cell ends, and its width in characters.
+    ends: Vec<(usize, usize)>,
+    /// The widest cell of each column so far.
+    widths: Vec<usize>,
 }
 
 impl Table {
     pub fn new(header: &[&str]) -> Self {
-        Self { rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()] }
+        let mut table =
+            Self { cells: String::new(), ends: Vec::new(), widths: vec![0; header.len()] };
+        table.row(header);
+        table
     }
 
-    /// A row has as many cells as the header.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells = cells.into_iter();
-        let cleaned = cells.map(|cell| match cell.chars().any(char::is_control) {
-            true => clean(&cell),
-            false => cell,
-        });
-        self.rows.push(cleaned.collect());
-    }
-
-    fn widths(&self) -> Vec<usize> {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let cells = |column| self.rows.iter().filter_map(move |row: &Vec<String>| row.get(column));
-        let width = |cell: &String| cell.chars().count() + PADDING;
-        (0..columns).map(|n| cells(n).map(width).max().unwrap_or(0).max(NARROWEST)).collect()
+    /// A row has as many cells as the header: what is missing is empty, what is too much is left out.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
+        let mut cells = cells.into_iter();
+        for column in 0..self.widths.len() {
+            let cell = cells.next();
+            let cell = cell.as_ref().map_or("", AsRef::as_ref);
+            let begin = self.cells.len();
+            match cell.chars().any(char::is_control) {
+                true => self.cells.push_str(&clean(cell)),
+                false => self.cells.push_str(cell),
+            }
+            let width = self.cells[begin..].chars().count();
+            self.ends.push((self.cells.len(), width));
+            self.widths[column] = self.widths[column].max(width);
+        }
     }
 }
 
 impl fmt::Display for Table {
     /// Nothing follows the last cell of a row.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths = self.widths();
-        let mut line = String::new();
-        for row in &self.rows {
+        let (mut line, mut begin) = (String::new(), 0);
+        for row in self.ends.chunks(self.widths.len().max(1)) {
             line.clear();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.extend(iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
+            for ((end, width), widest) in row.iter().zip(&self.widths) {
+                line.push_str(&self.cells[begin..*end]);
+                let column = (widest + PADDING).max(NARROWEST);
+                line.extend(iter::repeat_n(' ', column - width));
+                begin = *end;
             }
             f.write_str(line.trim_end())?;
             f.write_str("\n")?;

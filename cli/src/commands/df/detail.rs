@@ -103,7 +103,7 @@ async fn images(session: &Session, account: &Account) -> Result<Vec<Image>> {
     let mut images: Vec<Image> = names.into_iter().zip(rows).map(image).collect();
     images.sort_by(|a, b| {
         let (a, b) = (&a.listed, &b.listed);
-        b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name))
+        b.created().cmp(&a.created()).then_with(|| a.name.cmp(&b.name))
     });
     Ok(images)
 }
@@ -198,12 +198,13 @@ impl Detail {
         ]);
         for image in &self.images {
             let listed = &image.listed;
-            let id = listed.id.as_deref().unwrap_or("sha256:<missing>");
-            let created = listed.created.map(|it| format!("{} ago", age::since(it, now)));
+            let id =
+                listed.id().map_or_else(|| "<missing>".to_owned(), |id| id.hex()[..12].to_owned());
+            let created = listed.created().map(|it| format!("{} ago", age::since(it, now)));
             table.row([
                 listed.repository.clone(),
                 listed.tag.clone(),
-                id["sha256:".len()..].chars().take(12).collect(),
+                id,
                 created.unwrap_or_else(|| "N/A".into()),
                 size::short(image.disk),
                 size::short(image.shared_size),

@@ -96,8 +96,8 @@ impl Filters {
 
     /// Whether a row is listed.
     pub fn match_row(&self, row: &Row) -> bool {
-        let older = |limit: Timestamp| row.created.is_some_and(|created| created < limit);
-        let newer = |limit: Timestamp| row.created.is_some_and(|created| created > limit);
+        let older = |limit: Timestamp| row.created().is_some_and(|created| created < limit);
+        let newer = |limit: Timestamp| row.created().is_some_and(|created| created > limit);
         self.dangling.is_none_or(|dangling| dangling == row.is_dangling())
             && self.before.is_none_or(older)
             && self.until.is_none_or(older)
@@ -126,7 +126,7 @@ fn label(text: &str) -> (String, Option<String>) {
 }
 
 fn has(row: &Row, (key, value): &(String, Option<String>)) -> bool {
-    let found = row.labels.get(key);
+    let found = row.label(key);
     found.is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
 }
 
@@ -151,23 +151,23 @@ async fn created(session: &Session, text: &str) -> Result<Timestamp> {
     let named: Named = find::find(session, text).await?.first().clone();
     let unknown = || Error::precondition(format!("image {text} does not say when it was made"));
     let row = rows(session, vec![named]).await?.pop();
-    row.and_then(|row| row.created).ok_or_else(unknown)
+    row.and_then(|row| row.created()).ok_or_else(unknown)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use varve_core::time;
-
+    use super::super::row::example;
     use super::moment::duration;
     use super::*;
+    use crate::survey::Seen;
 
     fn of(name: &str, tag: &str, labels: &[(&str, &str)]) -> Row {
         let labels = labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let name = format!("{name}:{tag}");
-        let (repository, tag) = super::super::row::repository_and_tag(&name);
-        Row { repository, tag, name, labels, ..Row::default() }
+        Row::new(Some(Arc::new(Seen { labels, ..example::seen() })), example::named(&name))
     }
 
     fn matches(row: &Row, pairs: &[(&str, &str)]) -> bool {

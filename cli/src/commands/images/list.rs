@@ -69,7 +69,7 @@ impl Ls {
         let mut rows = row::all(session).await?;
         rows.retain(|row| filters.match_row(row));
         // Docker's order: the newest first.
-        rows.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
+        rows.sort_by(|a, b| b.created().cmp(&a.created()).then_with(|| a.name.cmp(&b.name)));
         if self.tree {
             let trees = tree::trees(session, &rows).await?;
             return session.output.table(&tree::table(&trees), &trees);
@@ -77,7 +77,10 @@ impl Ls {
         if session.output.is_json() {
             return session.output.lines(&[], &rows);
         }
-        output::write(self.shown(&rows, &format)?.as_bytes())
+        output::write(self.shown(&rows, &format)?.as_bytes())?;
+        // The command is done: the process gives back the memory of ten thousand rows at once.
+        std::mem::forget(rows);
+        Ok(())
     }
 
     fn format(&self) -> Result<Format> {
@@ -111,33 +114,33 @@ impl Ls {
         put("Repository", &|| output::clean(&row.repository));
         put("Tag", &|| output::clean(&row.tag));
         put("ID", &|| self.id(row));
-        put("Digest", &|| row.digest.clone());
-        put("CreatedSince", &|| match row.created {
+        put("Digest", &|| row.target.digest.to_string());
+        put("CreatedSince", &|| match row.created() {
             Some(created) => format!("{} ago", age::since(created, now)),
             None => "N/A".into(),
         });
-        put("CreatedAt", &|| match row.created {
+        put("CreatedAt", &|| match row.created() {
             Some(created) => created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
             None => "N/A".into(),
         });
         put("Size", &|| shown_size(row));
         put("VirtualSize", &|| shown_size(row));
-        put("Platform", &|| row.platform.clone().unwrap_or_default());
+        put("Platform", &|| row.platform().unwrap_or_default().to_owned());
         UNKNOWN.iter().for_each(|field| put(field, &|| "N/A".into()));
         data.into()
     }
 
     fn id(&self, row: &Row) -> String {
-        match &row.id {
-            Some(id) if self.no_trunc => id.clone(),
-            Some(id) => id["sha256:".len()..][..12].to_owned(),
+        match row.id() {
+            Some(id) if self.no_trunc => id.to_string(),
+            Some(id) => id.hex()[..12].to_owned(),
             None => "<missing>".into(),
         }
     }
 }
 
 fn shown_size(row: &Row) -> String {
-    match (row.size, row.packed_size) {
+    match (row.size(), row.packed_size()) {
         (Some(size), _) => size::short(size),
         (None, Some(packed)) => format!("{} (packed)", size::short(packed)),
         (None, None) => "N/A".into(),
@@ -146,40 +149,44 @@ fn shown_size(row: &Row) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::repository_and_tag;
-    use super::*;
+    use std::sync::Arc;
 
-    fn example(name: &str) -> Row {
-        let (repository, tag) = repository_and_tag(name);
-        Row { repository, tag, name: name.into(), ..Row::default() }
-    }
+    use varve_core::Digest;
+
+    use super::super::row::example;
+    use super::*;
+    use crate::survey::{Seen, Tree};
 
     #[test]
     fn images_are_listed_as_docker_lists_them() {
-        let unpacked = Row {
-            id: Some(format!("sha256:{}", "ab".repeat(32))),
-            created: Some(varve_core::time::now()),
-            size: Some(63_324_613),
-            ..example("docker.io/library/alpine:3")
-        };
-        let packed = Row { size: None, packed_size: Some(1000), ..example("h:5000/x/y:1") };
-        let missing = example("varve.dangling@sha256:00");
-        let want = "\
+        let seen = Seen { created: Some(varve_core::time::now()), ..example::seen() };
+        let tree = Some(Tree { snapshotter: "native".into(), size: 63_324_613 });
+        let unpacked = Arc::new(Seen { tree, ..seen });
+        let packed = Arc::new(Seen { packed_size: 1000, ..example::seen() });
+        let rows = [
+            Row::new(Some(unpacked), example::named("docker.io/library/alpine:3")),
+            Row::new(Some(packed), example::named("h:5000/x/y:1")),
+            Row::new(None, example::named("varve.dangling@sha256:00")),
+        ];
+        let id = &example::seen().id.hex()[..12];
+        let want = format!(
+            "\
 REPOSITORY                 TAG       IMAGE ID       CREATED                  SIZE
-alpine                     3         abababababab   Less than a second ago   63.3MB
-h:5000/x/y                 1         <missing>      N/A                      1kB (packed)
+alpine                     3         {id}   Less than a second ago   63.3MB
+h:5000/x/y                 1         {id}   N/A                      1kB (packed)
 varve.dangling@sha256:00   <none>    <missing>      N/A                      N/A
-";
+"
+        );
         let ls = Ls::default();
-        assert_eq!(ls.shown(&[unpacked, packed, missing], &ls.format().unwrap()).unwrap(), want);
+        assert_eq!(ls.shown(&rows, &ls.format().unwrap()).unwrap(), want);
     }
 
     #[test]
     fn each_name_of_an_image_shows_its_id_as_docker_does() {
-        let id = Some(format!("sha256:{}", "ab".repeat(32)));
-        let rows = [Row { id: id.clone(), ..example("a") }, Row { id, ..example("b") }];
+        let seen = Arc::new(example::seen());
+        let rows = ["a", "b"].map(|name| Row::new(Some(seen.clone()), example::named(name)));
         let ls = Ls { quiet: true, no_trunc: true, ..Ls::default() };
         let shown = ls.shown(&rows, &ls.format().unwrap()).unwrap();
-        assert_eq!(shown, format!("sha256:{}\n", "ab".repeat(32)).repeat(2));
+        assert_eq!(shown, format!("{}\n", Digest::of(b"config")).repeat(2));
     }
 }

@@ -43,10 +43,9 @@ pub async fn trees(session: &Session, rows: &[Row]) -> Result<Vec<Node>> {
     let grower = Grower { session, trees: Trees::new(session), grown: AtomicUsize::new(0) };
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
-        let target = Descriptor::new(row.media_type.as_str().into(), row.digest.parse()?, 0);
         let name = format!("{}:{}", row.repository, row.tag);
         grower.grown.store(0, Ordering::Relaxed);
-        all.push(grower.grow(name, &target, 0).await.context(|| row.name.clone())?);
+        all.push(grower.grow(name, &row.target, 0).await.context(|| row.name.clone())?);
     }
     Ok(all)
 }
