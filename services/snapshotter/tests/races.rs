@@ -3,6 +3,7 @@
 
 mod kit;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,8 +11,9 @@ use kit::layer::Archive;
 use kit::{Room, describe};
 use varve_core::content::{Commit, Content, OpenWriter, Writer};
 use varve_core::snapshots::NewSnapshot;
+use varve_core::testsuite::memory::Store;
 use varve_core::unpack::Layer;
-use varve_core::{ChainId, Descriptor, Digest, Kind, Labels};
+use varve_core::{ChainId, Descriptor, Digest, Kind, Labels, Scope};
 
 /// Commits, as any client can, a tree of its own by the name of a layer's.
 async fn commit_as(room: &Room, chain: ChainId, file: &str) {
@@ -38,6 +40,25 @@ async fn who_claims_a_known_layer_for_a_blob_of_its_own_keeps_nobody_waiting() {
     rest(writer, &other).await;
     assert_eq!(slow.await.unwrap().unwrap_err().kind(), Kind::FailedPrecondition);
     assert!(has(&room.tree(known.chain_id()).await, "right"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blob_that_comes_slowly_keeps_no_place_to_extract() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::new());
+    let service = kit::open("native", temp.path(), &store, |config| config.extractions = 1).await;
+    let room = Room { service, store, scope: Scope::default(), temp };
+    let slow = Archive::new().file("slow", 0o644, &[7; 2_000_000]).finish();
+    let quick = Archive::new().file("quick", 0o644, b"quick").finish();
+    let writer = half(&room, &slow).await;
+    let first = room.spawn(describe(&slow, None));
+    staged(&room).await;
+    let second = tokio::time::timeout(Duration::from_secs(20), room.stack(&[quick])).await;
+    second.expect("it waits for the other").unwrap();
+    assert!(!first.is_finished());
+    rest(writer, &slow).await;
+    let tree = room.tree(first.await.unwrap().unwrap().chain_id).await;
+    assert!(has(&tree, "slow"), "{tree:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

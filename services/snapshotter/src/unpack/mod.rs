@@ -4,6 +4,7 @@
 mod extract;
 mod feed;
 mod flights;
+mod place;
 mod publish;
 mod route;
 mod settle;
