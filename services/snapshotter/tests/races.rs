@@ -62,6 +62,22 @@ async fn a_blob_that_comes_slowly_keeps_no_place_to_extract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_on_a_clients_own_commit_is_for_no_other_namespace() {
+    let room = kit::room("native").await.unwrap();
+    let tars = ["base", "upper"].map(|name| Archive::new().file(name, 0o644, b"x").finish());
+    let below = describe(&tars[0], None);
+    commit_as(&room, below.chain_id(), "own").await;
+    room.put(&tars[1]).await;
+    room.unpack(describe(&tars[1], Some(below.chain_id()))).await.unwrap();
+    let Room { service, store, temp, .. } = room;
+    let scope = Scope::of("other".parse().unwrap());
+    let other = Room { service, store, scope, temp };
+    let top = other.stack(&tars).await.unwrap()[1];
+    let tree = other.tree(top).await;
+    assert!(has(&tree, "base") && has(&tree, "upper") && !has(&tree, "own"), "{tree:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_blobs_of_one_layer_make_one_snapshot() {
     let room = kit::room("native").await.unwrap();
     let tar = Archive::new().file("f", 0o644, &[7; 2_000_000]).finish();
