@@ -100,7 +100,10 @@ pub(crate) async fn extract_with<T: Send + 'static, H: Send + 'static>(
 /// Whether a failure may come from bytes that are not the blob's.
 fn judges_bytes(error: &ApplyError) -> bool {
     use ApplyError as E;
-    !matches!(error, E::Cancelled | E::Disk { .. } | E::Panicked(_) | E::Source(_))
+    !matches!(
+        error,
+        E::Cancelled | E::Disk { .. } | E::Reserve { .. } | E::Panicked(_) | E::Source(_)
+    )
 }
 
 struct CancelOnDrop(Cancel);
