@@ -29,6 +29,12 @@ pub enum ApplyError {
     /// More than the configuration allows; `key` is its word there.
     #[error("the layer has {what}, more than the limit of {limit} (snapshotter.limits.{key})")]
     Limit { key: &'static str, what: String, limit: u64 },
+    /// The disk is nearly full.
+    #[error(
+        "only {free} bytes are free on the file system, and unpacking leaves {reserve} to others \
+         (snapshotter.limits.reserve): make room there"
+    )]
+    Reserve { free: u64, reserve: u64 },
     /// An entry that no tree can hold.
     #[error("the layer's entry {path:?} is refused: {why}")]
     Refused { path: TreePath, why: String },
@@ -70,7 +76,7 @@ impl ApplyError {
                 Kind::InvalidArgument
             }
             Self::Corrupt(..) => Kind::DataLoss,
-            Self::Limit { .. } => Kind::ResourceExhausted,
+            Self::Limit { .. } | Self::Reserve { .. } => Kind::ResourceExhausted,
             Self::Disk { source, .. } => Error::io("", io::Error::from(source.kind())).kind(),
             Self::Panicked(_) => Kind::Internal,
         }

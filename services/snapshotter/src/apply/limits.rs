@@ -15,6 +15,9 @@ pub struct Limits {
     pub ratio: u64,
     /// Uncompressed bytes below which the ratio is not looked at.
     pub ratio_floor: u64,
+    /// Free bytes of the file system that unpacking leaves to others, or a hundredth of it where that is less: a
+    /// stream that no ratio refuses may still be all that a disk has. 0 for none.
+    pub reserve: u64,
     /// The window that a zstd stream may ask for, which is memory; the next lower power of two holds.
     pub window: u64,
     /// Entries of the archive, extension headers not counted; and files that they make, directories that
@@ -55,6 +58,7 @@ impl Limits {
         within("total_bytes", self.total_bytes, 1 << 10, i64::MAX as u64)?;
         within("ratio", self.ratio, 1, 1 << 30)?;
         within("ratio_floor", self.ratio_floor, 0, i64::MAX as u64)?;
+        within("reserve", self.reserve, 0, i64::MAX as u64)?;
         within("window", self.window, 1 << 10, 2 << 30)?;
         within("entries", self.entries, 1, 1 << 32)?;
         within("path", self.path, 1, 4095)?;
@@ -80,6 +84,7 @@ impl Default for Limits {
             total_bytes: 1 << 40,
             ratio: 2000,
             ratio_floor: 1 << 30,
+            reserve: 1 << 30,
             window: 64 << 20,
             entries: 2_000_000,
             path: 4095,

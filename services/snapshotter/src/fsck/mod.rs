@@ -60,7 +60,7 @@ impl<D: Driver> Trees for Snapshotter<D> {
 
 impl<D: Driver> Snapshotter<D> {
     async fn compare_job(&self, job: &Job, repair: bool) -> Result<Compared> {
-        let _flight = self.0.flights.enter(job.layer.chain_id()).await;
+        let _flight = self.0.flights.enter(job.layer.chain_id(), job.layer.blob.digest).await;
         let (dir, since) = self.made_from(job).await?;
         // Whoever follows a damaged blob waits for another to bring it.
         let blob = self.0.neighbours.content.reader(&job.scope, &job.layer.blob.digest).await?;

@@ -51,7 +51,8 @@ pub(crate) fn check_key(key: &str) -> Result<()> {
 pub(crate) trait Change {
     /// Records a snapshot in a directory of its own that is on disk already.
     fn create(&mut self, new: &New, dir: DirId, boot: &str) -> Result<()>;
-    /// Records a verified layer, committed; its directory is for every namespace from now on.
+    /// Records a verified layer, committed; its directory is for every namespace from now on, where the one that it
+    /// stands on is.
     fn publish(&mut self, new: &New, dir: DirId, facts: Dir) -> Result<()>;
     /// Records a layer that another namespace has. `None` where none has it.
     fn share(&mut self, new: &New, chain: ChainId) -> Result<Option<Usage>>;
@@ -75,7 +76,9 @@ impl Change for Tx {
 
     fn publish(&mut self, new: &New, dir: DirId, facts: Dir) -> Result<()> {
         add(self, new, dir)?;
-        if let Some(chain) = facts.chain {
+        if let Some(chain) = facts.chain
+            && stands_on_verified(self, new)?
+        {
             self.put(&record::chain_key(chain), encode(&dir)?)?;
         }
         self.put(&record::dir_key(dir), encode(&facts)?)
@@ -176,6 +179,15 @@ fn add(tx: &mut Tx, new: &New, dir: DirId) -> Result<()> {
     }
     tx.put(&record::snapshot_key(&new.namespace, &new.key), encode(&new.record(dir))?)?;
     put_labels(tx, &new.namespace, dir, &new.labels)
+}
+
+/// Whether what a layer stands on, of which it took what it has from below, is what its chain id says. A parent is found
+/// by its name, and a client may have committed anything by that.
+fn stands_on_verified(tx: &Tx, new: &New) -> Result<bool> {
+    let Some(parent) = &new.parent else { return Ok(true) };
+    let below = tx.parent(&new.namespace, parent)?.dir;
+    let chain = ChainId(parent.parse()?);
+    Ok(tx.published(chain)? == Some(below))
 }
 
 /// Makes `labels` the labels, touching only those that differ.

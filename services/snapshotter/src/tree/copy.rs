@@ -13,7 +13,7 @@ use super::attributes::{copy_xattrs_at, times, transfer, transfer_as};
 use super::data::data;
 use super::links::Links;
 use super::walk::{Visit, walk};
-use super::{DIR_FLAGS, HANDLE, open_below, open_with, privileged, set_mode};
+use super::{DIR_FLAGS, HANDLE, mode_of, open_below, open_with, privileged, set_mode};
 
 /// Without root, a file that its owner may not read is made readable for a moment; by one copy or
 /// comparison at a time, so that no other takes that mode for its own.
@@ -105,7 +105,7 @@ impl Copy {
             return Ok(None);
         }
         let handle = open_with(&self.from, path, HANDLE | OFlags::DIRECTORY)?;
-        let mode = Mode::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode & 0o7777);
+        let mode = mode_of(&handle)?;
         if mode.contains(Mode::RUSR | Mode::XUSR) {
             return Ok(None);
         }
@@ -150,10 +150,12 @@ fn file(from: &OwnedFd, to: &OwnedFd, name: &Path, stat: &Stat) -> Result<(), Er
     let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
     match open_source(from, name) {
         Err(Errno::ACCESS) if !privileged() => {
-            rustix::fs::chmodat(from, name, Mode::RUSR, AtFlags::empty())?;
+            let handle = open_with(from, name, HANDLE)?;
+            let mode = mode_of(&handle)?;
+            set_mode(&handle, Mode::RUSR)?;
             let copied = open_source(from, name)
                 .and_then(|source| file_from(&source, to, name, stat.st_size as u64, mode));
-            copied.and(rustix::fs::chmodat(from, name, mode, AtFlags::empty()))
+            copied.and(set_mode(&handle, mode))
         }
         source => file_from(&source?, to, name, stat.st_size as u64, mode),
     }

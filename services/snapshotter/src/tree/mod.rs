@@ -36,9 +36,14 @@ pub(crate) const DIR_FLAGS: OFlags =
 /// How something is opened to ask and set its mode, itself where it is a link.
 pub(crate) const HANDLE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Sets the mode of what a [`HANDLE`] is of, whatever has its name by now.
+/// Sets the mode of what a [`HANDLE`] is of, whatever has its name by now: a program that still has the tree could put a
+/// link there. A link itself has none.
 pub(crate) fn set_mode(handle: &OwnedFd, mode: Mode) -> Result<(), Errno> {
     rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), mode)
+}
+
+pub(crate) fn mode_of(file: &OwnedFd) -> Result<Mode, Errno> {
+    Ok(Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode & 0o7777))
 }
 
 /// Makes a directory that only its owner may enter, and those above it where they are missing.
@@ -85,4 +90,26 @@ pub(crate) fn names(dir: impl AsFd) -> Result<Vec<PathBuf>, Errno> {
 /// Whether this process may do everything to every file.
 pub(crate) fn privileged() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_mode_of_what_a_link_leads_to_is_not_set() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("target");
+        std::fs::write(&target, b"").unwrap();
+        let before = target.metadata().unwrap().permissions().mode();
+        std::os::unix::fs::symlink("target", temp.path().join("link")).unwrap();
+        let dir = rustix::fs::open(temp.path(), DIR_FLAGS, Mode::empty()).unwrap();
+        for (name, after) in [("link", before), ("target", 0o100400)] {
+            let handle = open_with(&dir, Path::new(name), HANDLE).unwrap();
+            let _ = set_mode(&handle, Mode::RUSR);
+            assert_eq!(target.metadata().unwrap().permissions().mode(), after, "{name}");
+        }
+    }
 }

@@ -7,12 +7,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use varve_core::{Error, Result};
 
 use super::read::read;
-use super::{DIR_FLAGS, privileged};
+use super::{DIR_FLAGS, HANDLE, privileged, set_mode};
 
 /// Removes `dir` and all below it; nothing happens where it is not there.
 pub(crate) fn remove(dir: &Path) -> Result<()> {
@@ -97,8 +97,8 @@ fn unlink(dir: &OwnedFd, name: &Path) -> Result<bool, Errno> {
 /// Opens a directory that is to be emptied, making it writable first where that is needed.
 fn open(at: impl AsFd, name: &Path) -> Result<OwnedFd, Errno> {
     if !privileged() {
-        // Known to be a directory, in a tree that only we have.
-        rustix::fs::chmodat(&at, name, Mode::RWXU, AtFlags::empty())?;
+        let handle = rustix::fs::openat(&at, name, HANDLE | OFlags::DIRECTORY, Mode::empty())?;
+        set_mode(&handle, Mode::RWXU)?;
     }
     rustix::fs::openat(&at, name, DIR_FLAGS, Mode::empty())
 }

@@ -12,6 +12,7 @@ use varve_core::unpack::Progress;
 use varve_core::{Error, Kind, Result};
 
 use super::feed::{self, Chunks, Feed};
+use super::place::Place;
 use crate::apply::{self, Applied, ApplyError, Cancel, Limits, Mode, Options};
 
 /// How to extract one layer.
@@ -36,7 +37,7 @@ pub(crate) async fn ready(follower: Box<dyn Follower>) -> Result<Ready> {
 
 /// Extracts a layer into `root`, and answers once its distribution digest is verified too. `held`
 /// lives as long as the thread does, which may be longer than this future: whatever the thread
-/// writes to, and its permit, belong in there.
+/// writes to belongs in there. The permit is given back while nothing comes.
 ///
 /// # Errors
 /// Aborted where the ingest was overtaken: what is in `root` means nothing, begin anew.
@@ -61,16 +62,20 @@ pub(crate) async fn extract_with<T: Send + 'static, H: Send + 'static>(
     permit: OwnedSemaphorePermit,
     work: impl FnOnce(Chunks, Compression, &Options) -> Result<T, ApplyError> + Send + 'static,
 ) -> Result<(T, H)> {
-    let Ready { mut feed, chunks } = ready;
+    let Ready { mut feed, mut chunks } = ready;
+    let places = Arc::clone(permit.semaphore());
+    let place = Place::default();
+    place.take(permit);
+    chunks.place = place.clone();
     let cancel = CancelOnDrop(Cancel::default());
     let options = extraction.options(&cancel.0);
     let compression = extraction.compression;
     let mut work = tokio::task::spawn_blocking(move || {
         let applied = work(chunks, compression, &options);
-        drop(permit);
+        place.give_back();
         (applied, held)
     });
-    let mut fed = pin!(feed.run());
+    let mut fed = pin!(feed.run(&places));
     let (verified, done) = tokio::select! {
         verified = &mut fed => (Some(verified), None),
         done = &mut work => (None, Some(done)),
@@ -95,7 +100,10 @@ pub(crate) async fn extract_with<T: Send + 'static, H: Send + 'static>(
 /// Whether a failure may come from bytes that are not the blob's.
 fn judges_bytes(error: &ApplyError) -> bool {
     use ApplyError as E;
-    !matches!(error, E::Cancelled | E::Disk { .. } | E::Panicked(_) | E::Source(_))
+    !matches!(
+        error,
+        E::Cancelled | E::Disk { .. } | E::Reserve { .. } | E::Panicked(_) | E::Source(_)
+    )
 }
 
 struct CancelOnDrop(Cancel);

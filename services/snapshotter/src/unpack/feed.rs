@@ -7,12 +7,17 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use varve_core::content::{Extent, Follower};
 use varve_core::{Error, Kind, Result};
+
+use super::place::{PARKED, PAUSE, Place};
 
 /// Messages (of at most about 1 MiB, where they carry bytes) between the follower and the extraction.
 const MESSAGES: usize = 4;
@@ -20,6 +25,10 @@ const MESSAGES: usize = 4;
 enum Message {
     Bytes(Bytes),
     Extent(Extent),
+    /// Nothing came for a while.
+    Pause,
+    /// Something comes, and there is a place for it.
+    Resume(OwnedSemaphorePermit),
     /// The whole was verified.
     End,
     Failed(Kind, String),
@@ -31,6 +40,8 @@ pub(crate) struct Chunks {
     from: Receiver<Message>,
     current: Source,
     ended: bool,
+    /// Where it reads.
+    pub(super) place: Place,
 }
 
 /// What can be read without waiting.
@@ -58,7 +69,8 @@ pub(super) async fn open(follower: Box<dyn Follower>) -> Result<(Feed, Chunks)> 
     let mut follower = Following { follower, sent: false };
     let first = Some(follower.next().await?);
     let (to, from) = channel(MESSAGES);
-    let chunks = Chunks { from, current: Source::Bytes(Bytes::new()), ended: false };
+    let current = Source::Bytes(Bytes::new());
+    let chunks = Chunks { from, current, ended: false, place: Place::default() };
     Ok((Feed { follower, first, to }, chunks))
 }
 
@@ -78,11 +90,11 @@ impl Following {
 impl Feed {
     /// Runs to the end of the follower: `Ok` says that every byte was there and had the digest.
     /// Where nobody reads any more it goes on to find that out.
-    pub(super) async fn run(&mut self) -> Result<()> {
+    pub(super) async fn run(&mut self, places: &Arc<Semaphore>) -> Result<()> {
         loop {
             let next = match self.first.take() {
                 Some(first) => Ok(first),
-                None => self.follower.next().await,
+                None => self.next(places).await,
             };
             let (message, end) = match next {
                 Ok(Message::End) => (Message::End, Some(Ok(()))),
@@ -94,6 +106,26 @@ impl Feed {
                 return end;
             }
         }
+    }
+
+    /// What comes next. Where nothing does for a while, and there is room to wait aside, the reader gives its place
+    /// back once it has read what it has, and gets another before it goes on.
+    async fn next(&mut self, places: &Arc<Semaphore>) -> Result<Message> {
+        let Self { follower, to, .. } = self;
+        let mut next = pin!(follower.next());
+        if let Ok(next) = timeout(PAUSE, &mut next).await {
+            return next;
+        }
+        let parked = PARKED.try_acquire();
+        if parked.is_err() || to.send(Message::Pause).await.is_err() {
+            return next.await;
+        }
+        let next = next.await?;
+        // Nobody closes it while there are extractions.
+        if let Ok(permit) = Arc::clone(places).acquire_owned().await {
+            let _ = to.send(Message::Resume(permit)).await;
+        }
+        Ok(next)
     }
 }
 
@@ -131,6 +163,8 @@ impl Chunks {
         match self.from.blocking_recv() {
             Some(Message::Bytes(bytes)) => self.current = Source::Bytes(bytes),
             Some(Message::Extent(extent)) => self.extend(extent),
+            Some(Message::Pause) => self.place.give_back(),
+            Some(Message::Resume(permit)) => self.place.take(permit),
             Some(Message::End) => self.ended = true,
             Some(Message::Failed(kind, why)) => {
                 return Err(io::Error::other(Error::new(kind, why)));
@@ -209,7 +243,7 @@ mod tests {
             let mut all = Vec::new();
             chunks.read_to_end(&mut all).map(|_| all)
         });
-        (feed.run().await, reader.await.unwrap())
+        (feed.run(&Arc::new(Semaphore::new(1))).await, reader.await.unwrap())
     }
 
     #[tokio::test]

@@ -1,15 +1,21 @@
-//! Who is unpacking what: each chain id once at a time, and word to those that wait for it.
+//! Who is unpacking what: each chain id from each blob once at a time, and word to those that wait for it.
+//!
+//! A config claims what chain id it likes. One that claims a known image's for a blob of its own must not have the turn
+//! of those who bring the right one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedMutexGuard, futures::Notified};
-use varve_core::ChainId;
+use varve_core::{ChainId, Digest};
+
+/// What is unpacked, as it is claimed, and from what.
+type Key = (ChainId, Digest);
 
 /// The unpacks that go on.
 #[derive(Default)]
 pub(crate) struct Flights {
-    by_chain: Arc<Mutex<HashMap<ChainId, Entry>>>,
+    by_key: Arc<Mutex<HashMap<Key, Entry>>>,
     landed: Arc<Notify>,
 }
 
@@ -19,34 +25,35 @@ struct Entry {
     count: usize,
 }
 
-/// The turn to unpack one chain id; dropping it passes the turn on, and tells all that wait.
+/// The turn to unpack one layer; dropping it passes the turn on, and tells all that wait.
 pub(crate) struct Flight {
-    chain: ChainId,
-    by_chain: Arc<Mutex<HashMap<ChainId, Entry>>>,
+    key: Key,
+    by_key: Arc<Mutex<HashMap<Key, Entry>>>,
     landed: Arc<Notify>,
     turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Flights {
-    /// Waits until nobody else unpacks `chain`.
-    pub(crate) async fn enter(&self, chain: ChainId) -> Flight {
+    /// Waits until nobody else unpacks `chain` from `blob`.
+    pub(crate) async fn enter(&self, chain: ChainId, blob: Digest) -> Flight {
+        let key = (chain, blob);
         let turn = {
-            let mut flights = lock(&self.by_chain);
+            let mut flights = lock(&self.by_key);
             let entry =
-                flights.entry(chain).or_insert_with(|| Entry { turn: Arc::default(), count: 0 });
+                flights.entry(key).or_insert_with(|| Entry { turn: Arc::default(), count: 0 });
             entry.count += 1;
             Arc::clone(&entry.turn)
         };
         // Counts as one from here on, even where this future is dropped while it waits.
-        let (by_chain, landed) = (Arc::clone(&self.by_chain), Arc::clone(&self.landed));
-        let mut flight = Flight { chain, by_chain, landed, turn: None };
+        let (by_key, landed) = (Arc::clone(&self.by_key), Arc::clone(&self.landed));
+        let mut flight = Flight { key, by_key, landed, turn: None };
         flight.turn = Some(turn.lock_owned().await);
         flight
     }
 
     /// Whether somebody unpacks `chain` or waits to.
     pub(super) fn has(&self, chain: ChainId) -> bool {
-        lock(&self.by_chain).contains_key(&chain)
+        lock(&self.by_key).keys().any(|key| key.0 == chain)
     }
 
     /// Resolves at the next end of any unpack after it was enabled.
@@ -58,11 +65,11 @@ impl Flights {
 impl Drop for Flight {
     fn drop(&mut self) {
         drop(self.turn.take());
-        let mut flights = lock(&self.by_chain);
-        if let Some(entry) = flights.get_mut(&self.chain) {
+        let mut flights = lock(&self.by_key);
+        if let Some(entry) = flights.get_mut(&self.key) {
             entry.count -= 1;
             if entry.count == 0 {
-                flights.remove(&self.chain);
+                flights.remove(&self.key);
             }
         }
         drop(flights);
@@ -70,27 +77,27 @@ impl Drop for Flight {
     }
 }
 
-fn lock(flights: &Mutex<HashMap<ChainId, Entry>>) -> MutexGuard<'_, HashMap<ChainId, Entry>> {
+fn lock(flights: &Mutex<HashMap<Key, Entry>>) -> MutexGuard<'_, HashMap<Key, Entry>> {
     flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use varve_core::Digest;
 
     #[tokio::test]
-    async fn a_chain_id_has_one_flight_at_a_time_and_leaves_nothing_behind() {
+    async fn a_layer_has_one_flight_at_a_time_and_leaves_nothing_behind() {
         let flights = Flights::default();
-        let chain = ChainId(Digest::of(b"x"));
-        let first = flights.enter(chain).await;
+        let (chain, blob) = (ChainId(Digest::of(b"x")), Digest::of(b"blob"));
+        let first = flights.enter(chain, blob).await;
+        drop(flights.enter(chain, Digest::of(b"another")).await);
         let waiting =
-            tokio::time::timeout(std::time::Duration::from_millis(20), flights.enter(chain));
+            tokio::time::timeout(std::time::Duration::from_millis(20), flights.enter(chain, blob));
         assert!(waiting.await.is_err());
         assert!(flights.has(chain));
         drop(first);
         assert!(!flights.has(chain));
-        drop(flights.enter(chain).await);
-        assert!(lock(&flights.by_chain).is_empty());
+        drop(flights.enter(chain, blob).await);
+        assert!(lock(&flights.by_key).is_empty());
     }
 }

@@ -4,6 +4,7 @@
 mod extract;
 mod feed;
 mod flights;
+mod place;
 mod publish;
 mod route;
 mod settle;
@@ -11,7 +12,7 @@ mod settle;
 use async_trait::async_trait;
 use varve_core::oci::Compression;
 use varve_core::unpack::{Layer, Progress, Unpacked, Unpacker};
-use varve_core::{Error, Labels, Mask, Result, Scope, labels};
+use varve_core::{Error, Kind, Labels, Mask, Result, Scope, labels};
 
 pub(crate) use extract::{Extraction, extract, extract_with, ready};
 pub(crate) use flights::Flights;
@@ -29,12 +30,19 @@ impl<D: Driver> Unpacker for Snapshotter<D> {
     async fn unpack(&self, scope: &Scope, layer: Layer, progress: Progress) -> Result<Unpacked> {
         let job = Job::new(scope, layer, progress)?;
         self.lease(scope, &job.key()).await?;
-        let _flight = self.0.flights.enter(job.layer.chain_id()).await;
+        let _flight = self.0.flights.enter(job.layer.chain_id(), job.layer.blob.digest).await;
         if let Some(unpacked) = self.reuse(&job).await? {
             job.progress.tell(job.layer.blob.size);
             return Ok(unpacked);
         }
-        let unpacked = self.unpack_anew(&job).await.map_err(|error| {
+        let unpacked = match self.unpack_anew(&job).await {
+            // Made meanwhile from another blob of the same bytes.
+            Err(error) if error.kind() == Kind::AlreadyExists => {
+                self.reuse(&job).await?.ok_or(error)
+            }
+            unpacked => unpacked,
+        };
+        let unpacked = unpacked.map_err(|error| {
             let noun = format!("layer {}", job.layer.blob.digest);
             error.context(noun)
         })?;

@@ -8,6 +8,7 @@ mod gnu_tar;
 mod kit;
 mod measure;
 mod parser;
+mod reserve;
 mod sparse;
 mod streams;
 mod threats;

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::super::{ApplyError, Extent, TreePath};
 use super::failed;
+use super::room::Room;
 
 /// What a file system gives a file at a time.
 pub(super) const BLOCK: u64 = 4096;
@@ -17,13 +18,17 @@ pub(super) fn copy(
     body: &mut dyn BufRead,
     fd: &OwnedFd,
     path: &TreePath,
+    room: &mut Room,
 ) -> Result<u64, ApplyError> {
+    // What it takes at the least.
+    room.spend(BLOCK, fd)?;
     let mut total = 0;
     loop {
         let bytes = body.fill_buf().map_err(ApplyError::body)?;
         if bytes.is_empty() {
             return Ok(total);
         }
+        room.spend(bytes.len() as u64, fd)?;
         let written = write(|| rustix::io::write(fd, bytes), path)?;
         body.consume(written);
         total += written as u64;
@@ -49,8 +54,11 @@ pub(super) fn copy_sparse(
     size: u64,
     extents: &[Extent],
     path: &TreePath,
+    room: &mut Room,
 ) -> Result<(), ApplyError> {
     for extent in extents {
+        // A block, however little of it is filled.
+        room.spend(BLOCK, fd)?;
         let (mut at, end) = (extent.offset, extent.offset + extent.len);
         while at < end {
             let bytes = body.fill_buf().map_err(ApplyError::body)?;
@@ -58,6 +66,7 @@ pub(super) fn copy_sparse(
             if len == 0 {
                 return Err(ApplyError::refused(path, "its sparse map has more than its body"));
             }
+            room.spend(len as u64, fd)?;
             let written = write(|| rustix::io::pwrite(fd, &bytes[..len], at), path)?;
             body.consume(written);
             at += written as u64;

@@ -14,6 +14,7 @@ mod open;
 mod place;
 mod purge;
 mod resolve;
+mod room;
 mod whiteout;
 
 use std::io::{self, BufRead};
@@ -28,6 +29,7 @@ use super::{
 use dirs::Dirs;
 use marks::{Implied, Marks};
 use open::Parent;
+use room::Room;
 
 /// What a [`TreeSink`] laid down.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +70,7 @@ pub struct TreeSink {
     walked: u64,
     /// Bytes on the disk of blocks that sparse files fill in part, less those that are stored.
     scattered: u64,
+    room: Room,
     root_described: bool,
     tree: Tree,
 }
@@ -87,6 +90,7 @@ impl TreeSink {
             implied: Implied::default(),
             walked: 0,
             scattered: 0,
+            room: Room::new(options.limits.reserve),
             root_described: false,
             tree: Tree::default(),
         })

@@ -73,10 +73,10 @@ impl TreeSink {
             .make(&parent, entry, || fs::openat(&parent.fd, entry.path.name(), NEW_FILE, mode))
             .map_err(|error| error.told("making", &entry.path))?;
         let stored = match sparse {
-            None => copy(body, &fd, &entry.path)?,
+            None => copy(body, &fd, &entry.path, &mut self.room)?,
             Some(extents) => {
                 let laid = self.scatter(extents)?;
-                copy_sparse(body, &fd, size, extents, &entry.path)?;
+                copy_sparse(body, &fd, size, extents, &entry.path, &mut self.room)?;
                 laid
             }
         };
