@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use crate::layout::{self, Layout};
 /// The file as it was read.
 pub struct File {
     text: String,
+    /// Where in the text each entry is.
+    entries: Vec<Range<usize>>,
     generation: Option<u64>,
     derived: HashSet<Digest>,
 }
@@ -83,13 +86,16 @@ impl File {
             return None;
         }
         let text = fs::read_to_string(&path).ok()?;
-        let (raw, marked) = (parse(&text)?, format!("{DERIVED:?}"));
+        let raw = parse(&text)?;
         let generation = raw.annotations.get(GENERATION).and_then(|text| text.parse().ok());
+        let begin = |entry: Entry<'_>| entry.get().as_ptr().addr() - text.as_ptr().addr();
+        let place = |entry: Entry<'_>| begin(entry)..begin(entry) + entry.get().len();
+        let entries: Vec<_> = raw.manifests.into_iter().map(place).collect();
         let mut derived = HashSet::new();
-        for entry in raw.manifests.iter().filter(|entry| entry.get().contains(&marked)) {
-            derived.extend(digest_if_derived(&serde_json::from_str(entry.get()).ok()?));
+        for place in those_with(&text, &entries, &format!("{DERIVED:?}")) {
+            derived.extend(digest_if_derived(&serde_json::from_str(&text[place]).ok()?));
         }
-        Some(Self { text, generation, derived })
+        Some(Self { text, entries, generation, derived })
     }
 
     /// What it was made from; `None` where it does not say, and so is not ours.
@@ -104,8 +110,8 @@ impl File {
 
     /// Its entries; those that are no descriptors are left out.
     pub fn manifests(&self) -> Vec<Descriptor> {
-        let entries = parse(&self.text).map(|raw| raw.manifests).unwrap_or_default();
-        entries.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect()
+        let entries = self.entries.iter().cloned().map(|place| &self.text[place]);
+        entries.filter_map(|entry| serde_json::from_str(entry).ok()).collect()
     }
 
     /// Puts `new` in the place of the entries of the images in `names`, and answers the blobs that
@@ -117,16 +123,19 @@ impl File {
         names: &[String],
         new: &[Descriptor],
     ) -> Result<HashSet<Digest>> {
-        let unread = || Error::internal("index.json cannot be read");
-        let raw = parse(&self.text).ok_or_else(unread)?;
         let mut derived = self.derived.clone();
-        let mut kept = Vec::with_capacity(raw.manifests.len() + new.len());
-        for entry in raw.manifests {
-            match one_of(entry, names) {
-                None => kept.push(entry),
-                Some(gone) => drop(digest_if_derived(&gone).map(|digest| derived.remove(&digest))),
+        let mut gone = HashSet::new();
+        for name in names {
+            let quoted = serde_json::to_string(name).map_err(unwritten)?;
+            for place in those_with(&self.text, &self.entries, &quoted) {
+                let Some(entry) = one_of(&self.text[place.clone()], names) else { continue };
+                gone.insert(place.start);
+                digest_if_derived(&entry).map(|digest| derived.remove(&digest));
             }
         }
+        let kept = self.entries.iter().filter(|place| !gone.contains(&place.start));
+        let kept = kept.map(|place| serde_json::from_str::<Entry<'_>>(&self.text[place.clone()]));
+        let mut kept = kept.collect::<Result<Vec<_>, _>>().map_err(unwritten)?;
         // Docker's manifest under two names has one that was derived from it.
         let twice: Vec<Digest> =
             self.derived.difference(&derived).filter(|it| shows(&kept, it)).copied().collect();
@@ -182,14 +191,24 @@ fn shows(entries: &[Entry<'_>], digest: &Digest) -> bool {
     entries.iter().any(|entry| entry.get().contains(&digest))
 }
 
-/// The entry, read, where it is of one of these images. Only such as have the name somewhere are read.
-fn one_of(entry: Entry<'_>, names: &[String]) -> Option<Descriptor> {
-    let has = |name: &&String| {
-        let quoted = serde_json::to_string(name).unwrap_or_default();
-        entry.get().contains(&quoted)
-    };
-    names.iter().find(has)?;
-    let entry: Descriptor = serde_json::from_str(entry.get()).ok()?;
+/// The entries that contain `what`, which is looked for once, and not in each.
+fn those_with<'a>(
+    text: &str,
+    entries: &'a [Range<usize>],
+    what: &str,
+) -> impl Iterator<Item = Range<usize>> + use<'a> {
+    let mut found: Vec<usize> = text
+        .match_indices(what)
+        .map(|(at, _)| entries.partition_point(|place| place.end <= at))
+        .collect();
+    found.dedup();
+    // One that stands before the entries, or between them, is in none.
+    found.into_iter().filter_map(|n| entries.get(n).cloned())
+}
+
+/// The entry, read, where it is of one of these images.
+fn one_of(entry: &str, names: &[String]) -> Option<Descriptor> {
+    let entry: Descriptor = serde_json::from_str(entry).ok()?;
     let name = entry.annotations.get(NAME).or_else(|| entry.annotations.get(REF_NAME))?;
     names.contains(name).then_some(entry)
 }

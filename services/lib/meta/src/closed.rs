@@ -15,7 +15,9 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::names;
 use crate::fault::Fault;
@@ -27,9 +29,12 @@ const MAGIC: &str = "varve-meta-closed 1";
 /// Below this many records, verifying them costs less than a seal.
 const WORTH: u64 = 2_000;
 
-/// File systems tell time in ticks of up to ten milliseconds: a change in the tick of the last
-/// known one cannot be seen.
+/// File systems tell time by the kernel's coarse clock (clock_gettime(2), `CLOCK_REALTIME_COARSE`), whose ticks are up to
+/// ten milliseconds: a change in the tick of the last known one cannot be seen. Longer than one is not waited for, as that
+/// clock may have been set back.
 const TICK: Duration = Duration::from_millis(12);
+/// Between two looks at that clock.
+const LOOK: Duration = Duration::from_micros(500);
 
 fn path(dir: &Path) -> PathBuf {
     dir.join("closed")
@@ -60,10 +65,10 @@ pub(crate) fn take(dir: &Path) -> Option<State> {
 }
 
 fn sealed(dir: &Path, state: &State) -> Result<String, Fault> {
-    let mut found = describe(dir)?;
-    if let Some(rest) = TICK.checked_sub(found.age()) {
-        thread::sleep(rest);
-        found = describe(dir)?;
+    let found = describe(dir)?;
+    let begun = Instant::now();
+    while coarse_now() <= found.newest && begun.elapsed() < TICK {
+        thread::sleep(LOOK);
     }
     let boot = varve_core::boot_id().map_err(|error| Fault::Damaged(error.chain()))?;
     let State { seq, records, sum } = state;
@@ -90,11 +95,12 @@ impl Files {
         let _ = writeln!(self.text, "{name} {size} {inode} {modified} {}", changed.as_nanos());
         self.newest = self.newest.max(changed);
     }
+}
 
-    fn age(&self) -> Duration {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        now.saturating_sub(self.newest)
-    }
+/// What a file that is changed now would tell, since the epoch.
+fn coarse_now() -> Duration {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    Duration::try_from(now).unwrap_or_default()
 }
 
 fn describe(dir: &Path) -> Result<Files, Fault> {
