@@ -15,9 +15,10 @@ thread_local! {
     static YARD: RefCell<Yard> = RefCell::new(Yard::new());
 }
 
-/// The bytes are a layer, laid down in each mode.
+/// The bytes are a layer, the sums of its headers made right, laid down in each mode.
 pub fn extract(data: &[u8]) {
-    YARD.with_borrow(|yard| MODES.iter().for_each(|mode| yard.lay(*mode, data)));
+    let data = crate::tar::summed(data);
+    YARD.with_borrow(|yard| MODES.iter().for_each(|mode| yard.lay(*mode, &data)));
 }
 
 /// A directory for roots, and beside them what must stay as it is.
