@@ -78,15 +78,10 @@ pub fn plain(flag: u8) -> u8 {
 impl Seen {
     /// The first thing that is not the same.
     pub fn difference(&self, other: &Self) -> Option<String> {
-        // An attribute with nothing in it is one to Go, and to Varve one that is taken back.
-        let some = |seen: &Self| {
-            let some = seen.xattrs.iter().filter(|(_, value)| !value.is_empty());
-            some.map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>()
-        };
         let fields = (self.mode, self.uid, self.gid, self.mtime, self.device);
         let others = (other.mode, other.uid, other.gid, other.mtime, other.device);
         self.rough_difference(other).or_else(|| {
-            let same = fields == others && some(self) == some(other) && self.name == other.name;
+            let same = fields == others && self.xattrs == other.xattrs && self.name == other.name;
             (!same).then(|| {
                 format!(
                     "{:?} {fields:?} {:?} and {:?} {others:?} {:?}",

@@ -32,6 +32,9 @@ pub(super) struct Sparse {
     pub map: Vec<i64>,
 }
 
+/// Before the name of an extended attribute.
+const XATTR: &[u8] = b"SCHILY.xattr.";
+
 impl Pax {
     /// Reads the body of a header. Says why where it is none.
     pub(super) fn parse(body: &[u8], limits: &Limits) -> Result<Self, String> {
@@ -40,7 +43,7 @@ impl Pax {
         while !rest.is_empty() {
             let (key, value, after) = record(rest).ok_or("a PAX record is malformed")?;
             match value {
-                [] => pax.take_back(key),
+                [] if !key.starts_with(XATTR) => pax.take_back(key),
                 _ => pax
                     .set(key, value, limits)
                     .map_err(|why| format!("PAX record {}: {why}", String::from_utf8_lossy(key)))?,
@@ -51,7 +54,7 @@ impl Pax {
     }
 
     /// An empty value leaves what the header itself says, whatever a record before it said (POSIX): who reads it
-    /// otherwise finds other entries.
+    /// otherwise finds other entries. An attribute may be empty: to Go it is one.
     fn take_back(&mut self, key: &[u8]) {
         match key {
             b"path" => self.path = None,
@@ -61,9 +64,7 @@ impl Pax {
             b"gid" => self.gid = None,
             b"mtime" => self.mtime = None,
             _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattrs.retain(|known| known.name.as_encoded_bytes() != name);
-                } else if let (Some(key), Some(sparse)) =
+                if let (Some(key), Some(sparse)) =
                     (key.strip_prefix(b"GNU.sparse."), &mut self.sparse)
                 {
                     sparse.take_back(key);
@@ -86,7 +87,7 @@ impl Pax {
             b"gid" => self.gid = Some(decimal(value)?),
             b"mtime" => self.mtime = Some(time(value)?),
             _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                if let Some(name) = key.strip_prefix(XATTR) {
                     self.xattr(name, value, limits)?;
                 } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                     self.sparse.get_or_insert_default().set(key, value, limits)?;

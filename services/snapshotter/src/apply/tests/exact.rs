@@ -236,6 +236,14 @@ fn hard_links_share_an_inode_and_bad_ones_say_why() {
 }
 
 #[test]
+fn an_attribute_may_be_empty() {
+    let stage = Stage::new();
+    let records: [(&str, &[u8]); 1] = [("SCHILY.xattr.user.empty", b"")];
+    stage.apply(Mode::Base, Layer::new().pax(&records).file("x", "")).unwrap();
+    assert_eq!(node(&stage.path("x")).xattrs["user.empty"], b"");
+}
+
+#[test]
 fn names_that_are_no_text_are_kept() {
     let stage = Stage::new();
     let layer = Layer::new().with(b"caf\xe9\xff", b'0', b"x", |_| {});
