@@ -44,8 +44,7 @@ fn another_program_on_a_terminal_of_its_own() {
     let mut child = terminal.run(&mut yard.varve.command(&words)).unwrap();
     terminal.shows("# ").unwrap();
     terminal.types("stty size; exit 6\n").unwrap();
-    // How its last line ends depends on whether the program or the terminal was quicker to go.
-    terminal.shows("30 90\r").unwrap();
+    terminal.shows("30 90\r\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(6));
     assert!(terminal.is_cooked().unwrap());
     let error = yard.varve.fail(&["exec", "-t", "home", "sh"]).unwrap();
