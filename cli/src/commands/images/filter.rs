@@ -1,18 +1,17 @@
 //! Docker's filters of images. Filters of one key widen the list (but for labels), those of several
 //! narrow it.
 
-use varve_core::images::Image as Named;
-use varve_core::{Error, Reference, Result, Timestamp};
-
 mod glob;
 mod moment;
 
-use glob::{glob, pattern};
-use moment::moment;
+use varve_core::images::Image as Named;
+use varve_core::{Error, Reference, Result, Timestamp};
 
 use super::row::{Row, rows};
 use crate::find;
 use crate::session::Session;
+use glob::{glob, pattern};
+use moment::moment;
 
 /// What a row must be to be listed.
 #[derive(Debug, Default)]
