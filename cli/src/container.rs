@@ -9,7 +9,9 @@
 pub mod attach;
 pub mod below;
 pub mod commit;
+pub mod console;
 pub mod create;
+pub mod dialog;
 pub mod export;
 pub mod find;
 pub mod image_config;

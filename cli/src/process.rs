@@ -1,10 +1,13 @@
 //! Which process made something, told so that it stays true: a process id comes again, a process id
 //! with its start and the boot does not. What another pid namespace (a container) calls a process
-//! says nothing here, so the namespace is part of it.
+//! says nothing here, so the namespace is part of it. And how processes end that this one did not begin.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions};
 use varve_core::{Error, Result, boot_id};
 
 /// `boot/pid namespace/pid/start` of this process.
@@ -47,6 +50,31 @@ fn start(pid: u32) -> Option<String> {
     let mut fields = after_name.split_whitespace();
     let alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
     alive.then(|| fields.nth(18).map(str::to_owned)).flatten()
+}
+
+/// From now on, what processes of this one leave behind when they end are this one's own, to [`wait`] for
+/// (PR_SET_CHILD_SUBREAPER).
+pub fn adopt() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// Waits for the end of a child. Answers its exit status as a shell tells it: a signal's number is added to 128.
+/// Blocks.
+pub fn wait(pid: Pid) -> io::Result<u8> {
+    loop {
+        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                if let Some(status) = status.exit_status() {
+                    return Ok(status as u8);
+                }
+                if let Some(signal) = status.terminating_signal() {
+                    return Ok(128_u8.wrapping_add(signal as u8));
+                }
+            }
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }
 
 #[cfg(test)]

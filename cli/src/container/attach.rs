@@ -35,7 +35,7 @@ const PASSED_ON: [Signal; 7] = [
     Signal::ALARM,
 ];
 /// After so many requests to stop, this command ends without its program.
-const PATIENCE: u32 = 3;
+pub const PATIENCE: u32 = 3;
 const CHUNK: usize = 32 << 10;
 
 /// Signals that come to this process, from now on and in their order.
@@ -53,6 +53,11 @@ impl Signals {
             });
         }
         Ok(Self(all))
+    }
+
+    /// The next one. Those that come while nobody waits here are kept.
+    pub async fn next(&mut self) -> Option<Signal> {
+        self.0.recv().await
     }
 
     /// None: whoever goes another way with them needs no hearing.
@@ -116,7 +121,7 @@ pub async fn attach(
                     ).into());
                 }
             },
-            Some(signal) = signals.0.recv() => {
+            Some(signal) = signals.next() => {
                 if !program.pass_on(signal, settings.tty) {
                     return Ok(Outcome::GivenUp);
                 }

@@ -7,7 +7,6 @@
 //! that was asked for, it is opened again.
 
 mod bundle;
-mod console;
 pub mod ending;
 mod ends;
 pub mod log;
@@ -23,7 +22,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::Pid;
 use varve_core::{Error, Result};
 
 use super::job::Job;
@@ -32,6 +31,7 @@ use super::runtime::{self, Runtime};
 use super::signal;
 use super::state::{End, State};
 use super::wire::{Frame, Refused, Started};
+use crate::process;
 use ends::Ends;
 use outlet::Outlet;
 use pauses::Pauses;
@@ -62,7 +62,7 @@ pub fn detach() -> Result<UnixStream> {
     let failed = |errno: rustix::io::Errno| Error::io("becoming a monitor", errno.into());
     // It fails where this process leads a session already: then there is nothing to leave.
     let _ = rustix::process::setsid();
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(failed)?;
+    process::adopt().map_err(|error| Error::io("becoming a monitor", error))?;
     let client = rustix::io::fcntl_dupfd_cloexec(io::stdin().as_fd(), 3).map_err(failed)?;
     let null = OpenOptions::new().read(true).open("/dev/null");
     let null = null.map_err(|error| Error::io("/dev/null", error))?;
@@ -135,14 +135,12 @@ fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<
     bundle::make(&job)?;
     let outlet = Arc::new(Outlet::open(&place.log())?);
     let ends = Ends::make(&job, runtime)?;
-    let pid = Pid::from_raw(ends.pid.cast_signed())
-        .ok_or_else(|| Error::internal(format!("the runtime's process is {}", ends.pid)))?;
-    let state = State::new(ends.pid)?;
+    let state = State::new(ends.pid.as_raw_pid().cast_unsigned())?;
     let pauses = Pauses::of(runtime, place);
     let waiters = Waiters::listen(&place.dir(), &ends.inner, &outlet, pauses)?;
     state.save(place)?;
     runtime.start(place).map_err(Refusal::by_runtime)?;
-    let started = Started { pid: ends.pid, identity: state.program.clone() };
+    let started = Started { pid: state.pid, identity: state.program.clone() };
     let started = serde_json::to_vec(&started).unwrap_or_default();
     // Whoever has gone need not be told.
     let _ = Frame::Started(started).write(&mut &client);
@@ -152,7 +150,7 @@ fn begin(job: Job, runtime: &Runtime, client: UnixStream, lock: File) -> Result<
     let pumps = ends.outputs.into_iter().map(|(stream, file)| outlet.pump(stream, file));
     let pumps = pumps.collect::<Result<Vec<_>>>()?;
     let runtime = runtime.clone();
-    Ok(Running { job, runtime, client, pumps, waiters, state, pid, lock })
+    Ok(Running { job, runtime, client, pumps, waiters, state, pid: ends.pid, lock })
 }
 
 impl Running {
@@ -191,7 +189,7 @@ impl Running {
         let pid = self.pid;
         let failed = |error| Error::io("waiting for the program", error);
         let mut asked = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut end = tokio::task::spawn_blocking(move || wait(pid));
+        let mut end = tokio::task::spawn_blocking(move || process::wait(pid));
         loop {
             tokio::select! {
                 ended = &mut end => {
@@ -216,24 +214,6 @@ impl Running {
                 return;
             }
             thread::sleep(STEP);
-        }
-    }
-}
-
-/// The exit status as a shell tells it: a signal's number is added to 128.
-fn wait(pid: Pid) -> io::Result<u8> {
-    loop {
-        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
-            Ok(Some((_, status))) => {
-                if let Some(status) = status.exit_status() {
-                    return Ok(status as u8);
-                }
-                if let Some(signal) = status.terminating_signal() {
-                    return Ok(128_u8.wrapping_add(signal as u8));
-                }
-            }
-            Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::Pid;
 use serde_json::Value;
 use varve_core::{Error, Result};
 
@@ -31,6 +32,16 @@ pub struct Io {
     pub stderr: Stdio,
     /// The socket on which a terminal is handed over.
     pub console: Option<PathBuf>,
+}
+
+/// When the runtime goes that began another program.
+pub enum Leaving<'a> {
+    /// Not before the program.
+    Never,
+    /// As soon as the program has begun.
+    Behind,
+    /// The same; and somebody else minds the program: its terminal goes to this socket, its process id to a file.
+    To { pid: &'a Path, console: &'a Path },
 }
 
 /// A container that stands still. It goes on when this is dropped, which blocks.
@@ -69,7 +80,7 @@ impl Runtime {
 
     /// Makes the container of a bundle; its program waits for [`Runtime::start`]. Answers its process id.
     /// Blocks.
-    pub fn create(&self, place: &Place, io: Io) -> Result<u32> {
+    pub fn create(&self, place: &Place, io: Io) -> Result<Pid> {
         let pid = place.bundle().join("pid");
         let mut command = self.logged(place);
         command.arg("create").arg("--bundle").arg(place.bundle()).arg("--pid-file").arg(&pid);
@@ -78,8 +89,7 @@ impl Runtime {
         }
         command.arg(place.id()).stdin(io.stdin).stdout(io.stdout).stderr(io.stderr);
         self.run(command, place)?;
-        let text = fs::read_to_string(&pid).map_err(|error| Error::io(pid.display(), error))?;
-        text.trim().parse().map_err(|_| Error::internal(format!("{}: {text:?}", pid.display())))
+        read_pid(&pid)
     }
 
     /// Has the program begin. Blocks.
@@ -123,10 +133,25 @@ impl Runtime {
 
     /// A command that runs another program in the container, from a file with its *process*. Why that cannot be
     /// run is in `log` afterwards ([`last_error`]), and on its standard error.
-    pub fn exec(&self, place: &Place, process: &Path, log: &Path) -> Command {
+    pub fn exec(
+        &self,
+        place: &Place,
+        process: &Path,
+        log: &Path,
+        leaving: &Leaving<'_>,
+    ) -> Command {
         let mut command = self.command();
         command.arg("--log").arg(log).args(["--log-format", "json"]);
-        command.arg("exec").arg("--process").arg(process).arg(place.id());
+        command.arg("exec").arg("--process").arg(process);
+        match leaving {
+            Leaving::Never => {}
+            Leaving::Behind => drop(command.arg("--detach")),
+            Leaving::To { pid, console } => {
+                command.arg("--detach").arg("--pid-file").arg(pid);
+                command.arg("--console-socket").arg(console);
+            }
+        }
+        command.arg(place.id());
         command
     }
 
@@ -159,6 +184,13 @@ impl Runtime {
     fn failed(&self, error: std::io::Error) -> Error {
         Error::io(format!("running {}", self.program.display()), error)
     }
+}
+
+/// A process id, from the file that a runtime was asked to leave it in.
+pub fn read_pid(file: &Path) -> Result<Pid> {
+    let text = fs::read_to_string(file).map_err(|error| Error::io(file.display(), error))?;
+    let pid = text.trim().parse().ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| Error::internal(format!("{}: {text:?} is no process", file.display())))
 }
 
 /// The exit status for a program that could not be run, as Docker has it: 127 where there is none, 126 where

@@ -90,13 +90,10 @@ fn program(settings: &Settings, start: &Start<'_>) -> Value {
         working_dir: start.working_dir,
         user: start.user,
         tty: settings.tty,
+        size: start.size,
         no_new_privileges: settings.no_new_privileges,
     };
-    let mut program = process(&what);
-    if let (true, Some((rows, columns))) = (settings.tty, start.size) {
-        program["consoleSize"] = json!({"height": rows, "width": columns});
-    }
-    program
+    process(&what)
 }
 
 /// A program that a runtime starts.
@@ -106,6 +103,8 @@ pub struct Program<'a> {
     pub working_dir: &'a str,
     pub user: &'a User,
     pub tty: bool,
+    /// Rows and columns of its terminal, if they are known.
+    pub size: Option<(u16, u16)>,
     pub no_new_privileges: bool,
 }
 
@@ -114,7 +113,7 @@ pub struct Program<'a> {
 pub fn process(program: &Program<'_>) -> Value {
     let effective: &[&str] = if program.user.uid == 0 { &CAPABILITIES } else { &[] };
     let User { uid, gid, groups, .. } = program.user;
-    json!({
+    let mut process = json!({
         "terminal": program.tty,
         "user": {"uid": uid, "gid": gid, "additionalGids": groups},
         "args": program.args,
@@ -124,7 +123,11 @@ pub fn process(program: &Program<'_>) -> Value {
             "bounding": CAPABILITIES, "effective": effective, "permitted": effective,
         },
         "noNewPrivileges": program.no_new_privileges,
-    })
+    });
+    if let (true, Some((rows, columns))) = (program.tty, program.size) {
+        process["consoleSize"] = json!({"height": rows, "width": columns});
+    }
+    process
 }
 
 /// Docker's: a path, the host's name, a terminal's kind and the user's home, unless they are set.

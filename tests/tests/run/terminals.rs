@@ -43,10 +43,53 @@ fn another_program_on_a_terminal_of_its_own() {
     let words = ["exec", "-it", "home", "sh"];
     let mut child = terminal.run(&mut yard.varve.command(&words)).unwrap();
     terminal.shows("# ").unwrap();
-    terminal.types("stty size; exit 6\n").unwrap();
-    terminal.shows("30 90\r\n").unwrap();
+    assert!(!terminal.is_cooked().unwrap(), "every key is the program's");
+    // A line that ends as it should: nobody else adds a return to the program's own.
+    terminal.types("stty size; tty\n").unwrap();
+    terminal.shows("\r\n30 90\r\n/dev/pts/0\r\n").unwrap();
+    terminal.resize(50, 99).unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::WINCH).unwrap();
+    terminal.types("sleep 0.3; stty size\n").unwrap();
+    terminal.shows("\r\n50 99\r\n").unwrap();
+    terminal.types("seq 20000; exit 6\n").unwrap();
+    terminal.shows("\r\n20000\r\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(6));
     assert!(terminal.is_cooked().unwrap());
+}
+
+#[test]
+fn another_program_on_a_terminal_ends_as_it_is_told() {
+    let Some(yard) = Yard::new("another_terminal_ends").unwrap() else { return };
+    yard.detached(&["--name", "home"], &["sleep", "1000"]).unwrap();
+    let begin = |terminal: &Terminal, words: &[&str]| {
+        let words = [&["exec", "-t", "home"], words].concat();
+        terminal.run(&mut yard.varve.command(&words)).unwrap()
+    };
+    for (program, status) in [("no-such-program", 127), ("/etc/passwd", 126)] {
+        let mut terminal = Terminal::new(24, 80).unwrap();
+        let mut child = begin(&terminal, &[program]);
+        terminal.shows(program).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(status));
+        assert!(terminal.is_cooked().unwrap());
+    }
+    let mut terminal = Terminal::new(24, 80).unwrap();
+    let script = "trap 'echo was told; exit 9' TERM; echo up; while true; do sleep 0.05; done";
+    let mut child = begin(&terminal, &["sh", "-c", script]);
+    terminal.shows("up\r").unwrap();
+    kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::TERM).unwrap();
+    terminal.shows("was told").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+    let mut terminal = Terminal::new(24, 80).unwrap();
+    let mut child = begin(&terminal, &["sh", "-c", "echo up; kill -9 $$"]);
+    terminal.shows("up").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+}
+
+#[test]
+fn a_terminal_is_refused_where_there_is_none() {
+    let Some(yard) = Yard::new("no_terminal").unwrap() else { return };
+    yard.detached(&["--name", "home"], &["sleep", "1000"]).unwrap();
     let error = yard.varve.fail(&["exec", "-t", "home", "sh"]).unwrap();
     assert!(error.contains("leave out -t"), "{error}");
     let error = yard.varve.fail(&["run", "--rm", "-it", &yard.image, "sh"]).unwrap();

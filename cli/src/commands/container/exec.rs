@@ -11,11 +11,13 @@ use varve_core::{Error, Result};
 
 use super::env;
 use crate::args::Global;
+use crate::container::attach::Signals;
 use crate::container::below::Below;
+use crate::container::dialog::Dialog;
 use crate::container::find::{self, Found};
 use crate::container::monitor::{hostname, working_dir};
 use crate::container::place::{self, Base, Place};
-use crate::container::runtime::{self, Runtime};
+use crate::container::runtime::{self, Leaving, Runtime};
 use crate::container::settings::Settings;
 use crate::container::spec::{self, Program};
 use crate::container::{name, terminal, users};
@@ -77,32 +79,40 @@ impl Exec {
             let message = format!("Container {id} is not running; `varve start` starts it");
             return Err(Error::precondition(message).into());
         }
-        let done = tokio::task::spawn_blocking(move || self.execute(&found)).await;
+        // Without a terminal, signals go to the runtime, which passes them on.
+        let signals = if self.tty { Signals::listen()? } else { Signals::none() };
+        let done = tokio::task::spawn_blocking(move || self.execute(&found, signals)).await;
         let done = done.map_err(|error| Error::internal("a program").with_source(error)).flatten();
         failure::ended(done.map_err(|error| Failure::from(error).own())?)
     }
 
     /// Blocks until the program has ended.
-    fn execute(&self, found: &Found) -> Result<u8> {
+    fn execute(&self, found: &Found, signals: Signals) -> Result<u8> {
         let runtime = Runtime::find(found.settings.runtime.as_deref(), found.place.base())?;
         let scratch = Scratch::new(&found.place)?;
         let (process, log) = (scratch.0.join("process.json"), scratch.0.join("log"));
         std::fs::write(&process, self.process(found)?)
             .map_err(|error| Error::io(process.display(), error))?;
-        let mut command = runtime.exec(&found.place, &process, &log);
-        let status = match (self.tty, self.detach) {
-            // The runtime itself minds the terminal then.
-            (true, _) => self.on_terminal(command),
-            (false, true) => {
-                let null = || Stdio::null();
-                command.arg("--detach").stdin(null()).stdout(null()).stderr(null()).status()
+        let command = |leaving: Leaving<'_>| runtime.exec(&found.place, &process, &log, &leaving);
+        let dialog = self.tty.then(|| Dialog::prepare(&scratch.0)).transpose()?;
+        let status = match (&dialog, self.detach) {
+            (Some(dialog), _) => {
+                command(dialog.leaving()).stdin(Stdio::null()).stdout(Stdio::null()).status()
             }
-            (false, false) => self.on_pipes(command),
+            (None, true) => {
+                let null = || Stdio::null();
+                command(Leaving::Behind).stdin(null()).stdout(null()).stderr(null()).status()
+            }
+            (None, false) => self.on_pipes(command(Leaving::Never)),
         };
         let status = status.map_err(|error| Error::io("running a program", error))?;
         // The runtime has said why already; its own status says less than Docker's.
         let refused = (!status.success()).then(|| runtime::last_error(&log)).flatten();
-        Ok(refused.map_or_else(|| shell_status(status), |why| runtime::status_of(&why)))
+        match (refused, dialog) {
+            (Some(why), _) => Ok(runtime::status_of(&why)),
+            (None, Some(dialog)) if status.success() => dialog.hold(self.interactive, signals),
+            (None, _) => Ok(shell_status(status)),
+        }
     }
 
     /// The spec's *process*.
@@ -122,16 +132,10 @@ impl Exec {
             working_dir: &working_dir,
             user: &user,
             tty: self.tty,
+            size: terminal::size(),
             no_new_privileges: settings.no_new_privileges,
         };
         Ok(spec::process(&program).to_string())
-    }
-
-    fn on_terminal(&self, mut command: Command) -> io::Result<ExitStatus> {
-        if !self.interactive {
-            command.stdin(Stdio::null());
-        }
-        command.status()
     }
 
     /// Pipes of our own: a runtime gives them to the container's user, which must not happen to a person's files.

@@ -8,18 +8,19 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use rustix::process::Pid;
 use varve_core::{Error, Result};
 
 use super::Refusal;
-use super::console;
 use super::outlet::Outlet;
+use crate::container::console;
 use crate::container::job::Job;
 use crate::container::runtime::{Io, Runtime};
 use crate::container::wire::{Frame, Stream};
 
 /// A container that was made, and the outer ends of what its program is connected to.
 pub struct Ends {
-    pub pid: u32,
+    pub pid: Pid,
     pub outputs: Vec<(Stream, File)>,
     pub inner: Arc<Inner>,
 }

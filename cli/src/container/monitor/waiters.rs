@@ -9,10 +9,10 @@ use std::thread;
 
 use varve_core::{Error, Result};
 
-use super::console::bind;
 use super::ends::Inner;
 use super::outlet::Outlet;
 use super::pauses::{Pause, Pauses};
+use crate::container::console::bind;
 use crate::container::runtime;
 use crate::container::wire::{Frame, Refused};
 
