@@ -6,6 +6,7 @@ mod convert;
 mod follower;
 mod left;
 mod passage;
+pub(crate) mod piece;
 mod reader;
 mod server;
 mod write;

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
-use tonic::transport::server::Connected;
 
 /// The connections of one listener. Clones count the same ones.
 #[derive(Clone, Debug)]
@@ -56,13 +55,6 @@ impl Drop for One {
 pub struct Counted<S> {
     stream: S,
     _one: One,
-}
-
-impl<S: Connected> Connected for Counted<S> {
-    type ConnectInfo = S::ConnectInfo;
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {

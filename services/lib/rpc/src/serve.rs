@@ -5,25 +5,26 @@ use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
 use tokio_stream::Stream;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use varve_core::{Error, Result};
 use varve_proto::DESCRIPTORS;
 
-use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
-use crate::guests::{Counted, Guests};
+use crate::connection::{self, Services};
+use crate::guests::Guests;
 use crate::listen::Listener;
 use crate::served::Served;
 use crate::shutdown::Shutdown;
 
 /// How long requests that are under way may go on after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Requests under way at once on one connection.
-const STREAMS: u32 = 1024;
+/// How long nobody is let in after that has failed: without it, one who cannot be let in (there are no more file
+/// descriptors) would be tried again and again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `shutdown`.
 ///
@@ -31,7 +32,7 @@ const STREAMS: u32 = 1024;
 /// under way are given some time and then cancelled. The socket's file goes last.
 pub async fn serve(listener: Listener, served: Served, shutdown: Shutdown) -> Result<()> {
     let address = listener.address().clone();
-    let (router, health, names) = router(served).await?;
+    let (services, health, names) = services(served).await?;
     let (incoming, _file) = listener.incoming(Guests::new());
     let stop = {
         let shutdown = shutdown.clone();
@@ -43,14 +44,43 @@ pub async fn serve(listener: Listener, served: Served, shutdown: Shutdown) -> Re
         }
     };
     tracing::info!(%address, "serving");
-    let ended = tokio::select! {
-        ended = router.serve_with_incoming_shutdown(incoming, stop) => ended,
+    let connections = connections(incoming, services, &shutdown);
+    tokio::select! {
+        ((), ()) = async { tokio::join!(connections, stop) } => {}
         () = late(&shutdown) => {
             tracing::warn!(%address, "requests that did not end in time are cancelled");
-            Ok(())
         }
-    };
-    ended.map_err(|error| Error::internal(format!("serving on {address}")).with_source(error))
+    }
+    Ok(())
+}
+
+/// Serves whoever comes, until `stop` has begun or nobody comes any more, and those who are there have their answers.
+/// Dropped, it leaves them all.
+pub async fn connections<S>(
+    incoming: impl Stream<Item = io::Result<S>>,
+    services: Services,
+    stop: &Shutdown,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut incoming = std::pin::pin!(incoming.take_until(stop.started()));
+    let mut all = JoinSet::new();
+    loop {
+        tokio::select! {
+            next = incoming.next() => match next {
+                Some(Ok(stream)) => {
+                    all.spawn(connection::serve(stream, services.clone(), stop.clone()));
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "one who came could not be let in");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                None => break,
+            },
+            Some(_) = all.join_next() => {}
+        }
+    }
+    while all.join_next().await.is_some() {}
 }
 
 /// A server beside other work: whoever owns a root serves those who come while it works in it.
@@ -80,8 +110,11 @@ impl Host {
             let mut incoming = Box::pin(incoming.take_until(Box::pin(door)));
             let Some(first) = incoming.next().await else { return };
             let incoming = tokio_stream::once(first).chain(incoming);
-            if let Err(error) = receive(incoming, served).await {
-                tracing::warn!(%address, error = %error.chain(), "serving others");
+            match services(served).await {
+                Ok((services, ..)) => connections(incoming, services, &Shutdown::new()).await,
+                Err(error) => {
+                    tracing::warn!(%address, error = %error.chain(), "serving others");
+                }
             }
         });
         let server = tokio_util::task::AbortOnDropHandle::new(server);
@@ -107,34 +140,15 @@ impl Host {
     }
 }
 
-async fn receive(
-    incoming: impl Stream<Item = io::Result<Counted<crate::stream::Stream>>>,
-    served: Served,
-) -> Result<()> {
-    let (router, ..) = router(served).await?;
-    let failed = |error| Error::internal("a server beside a command").with_source(error);
-    router.serve_with_incoming(incoming).await.map_err(failed)
-}
-
-/// What every server agrees on; the other half of [`crate::channel::endpoint`].
-pub fn server() -> Server {
-    Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(STREAMS)
-        .max_frame_size(1 << 20)
-        .tcp_nodelay(true)
-}
-
-/// With what every process has. Also answers what health tells of.
-async fn router(served: Served) -> Result<(Router, HealthReporter, Vec<&'static str>)> {
-    let Served { routes, names, .. } = served.whole();
+/// All of a process, with what every process has. Also answers what health tells of.
+async fn services(served: Served) -> Result<(Services, HealthReporter, Vec<&'static str>)> {
+    let Served { routes, content, names, .. } = served.whole();
     let (health, service) = tonic_health::server::health_reporter();
     for name in &names {
         health.set_service_status(*name, ServingStatus::Serving).await;
     }
     let routes = with_reflection(routes.add_service(service), &names)?;
-    Ok((server().add_routes(routes), health, names))
+    Ok((Services::new(routes, content), health, names))
 }
 
 /// Both versions: older tools speak only v1alpha.

@@ -29,6 +29,8 @@ const STORE: [&str; 6] = ["content", "images", "leases", "namespaces", "containe
 #[derive(Default)]
 pub struct Served {
     pub(crate) routes: Routes,
+    /// Among `routes`.
+    pub(crate) content: Option<Arc<dyn Content>>,
     pub(crate) names: Vec<&'static str>,
     /// The same in containerd's words, for introspection.
     plugins: Vec<Plugin>,
@@ -69,6 +71,7 @@ impl Served {
     pub fn content_store(mut self, store: impl Into<Store>, bus: Bus, shutdown: &Shutdown) -> Self {
         let Store { content, images, leases, namespaces, containers, collector, fsck } =
             store.into();
+        self.content = Some(content.clone());
         self.routes = self
             .routes
             .add_service(content::server(content.clone()))
@@ -111,6 +114,7 @@ impl Served {
 
     /// Content alone, for whoever keeps all other records itself.
     pub(crate) fn content(mut self, content: Arc<dyn Content>) -> Self {
+        self.content = Some(content.clone());
         self.routes = self.routes.add_service(content::server(content));
         self.names.push(content::NAME);
         self.plugins.extend([Plugin::content(), Plugin::service("content")]);

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tonic::transport::server::Connected;
 
 use crate::address::Address;
 use crate::unix::Unix;
@@ -41,11 +40,6 @@ impl Stream {
         stream.set_nodelay(true)?;
         Ok(Self::Tcp(stream))
     }
-}
-
-impl Connected for Stream {
-    type ConnectInfo = ();
-    fn connect_info(&self) {}
 }
 
 /// The stream inside, whichever it is.

@@ -123,7 +123,7 @@ async fn who_tells_another_process_waits_for_nobody_and_keeps_the_order() {
     let to = Announcer::elsewhere(pipes.channel());
     let store = announce::store(Arc::new(memory::Store::new()), &to);
     let bus = Bus::new();
-    let _serving = pipes.serve(Routes::new(events::server(bus, Shutdown::new())));
+    let _serving = pipes.serve(Routes::new(events::server(bus, Shutdown::new())), None);
     let mut listening = Client::new(pipes.channel()).listen(&[]).await.unwrap();
     let namespace = scope().namespace;
     for _ in 0..3 {

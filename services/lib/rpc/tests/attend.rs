@@ -50,7 +50,7 @@ impl Attendee for Guest {
 async fn a_snapshotter_of_a_great_many_snapshots_is_asked_and_answers_in_pieces() {
     let store = Arc::new(memory::Store::new());
     let pipes = kit::Pipes::new();
-    let _serving = pipes.serve(kit::routes(&Services::all(store.clone())));
+    let _serving = pipes.serve(kit::routes(&Services::all(store.clone())), None);
     let (client, guest) = (collect::Client::new(pipes.channel()), Arc::new(Guest::default()));
     client.attend("s", guest.clone()).await.unwrap();
     guest.nodes.store(20_000, Ordering::SeqCst);
@@ -69,7 +69,7 @@ async fn a_snapshotter_attends_again_when_the_store_comes_back() {
     let attending = tokio::spawn(async move { collect::attend(channel, "s", attendee).await });
     for life in 1..=3 {
         let store = Arc::new(memory::Store::new());
-        let serving = pipes.serve(kit::routes(&Services::all(store.clone())));
+        let serving = pipes.serve(kit::routes(&Services::all(store.clone())), None);
         let asked = async {
             while guest.freezes.load(Ordering::SeqCst) < life {
                 store.collect(true).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_snapshotter_attends_again_when_the_store_comes_back() {
 async fn a_snapshotter_that_has_gone_is_absent_and_loses_nothing() {
     let store = Arc::new(memory::Store::new());
     let pipes = kit::Pipes::new();
-    let _serving = pipes.serve(kit::routes(&Services::all(store.clone())));
+    let _serving = pipes.serve(kit::routes(&Services::all(store.clone())), None);
     let (client, guest) = (collect::Client::new(pipes.channel()), Arc::new(Guest::default()));
     client.attend("s", guest.clone()).await.unwrap();
     guest.nodes.store(3, Ordering::SeqCst);
@@ -107,7 +107,7 @@ async fn a_snapshotter_that_has_gone_is_absent_and_loses_nothing() {
 async fn a_name_that_could_be_a_path_cannot_attend() {
     let pipes = kit::Pipes::new();
     let store = Services::all(Arc::new(memory::Store::new()));
-    let _serving = pipes.serve(kit::routes(&store));
+    let _serving = pipes.serve(kit::routes(&store), None);
     let client = collect::Client::new(pipes.channel());
     let refused = client.attend("../x", Arc::new(Guest::default())).await;
     assert_eq!(refused.unwrap_err().kind(), varve_core::Kind::InvalidArgument);

@@ -24,7 +24,8 @@ const NAME: &str = "memory";
 
 async fn store() -> (Services, kit::Serving) {
     let pipes = kit::Pipes::new();
-    let serving = pipes.serve(kit::routes(&Services::all(Arc::new(memory::Store::new()))));
+    let store = Services::all(Arc::new(memory::Store::new()));
+    let serving = pipes.serve(kit::routes(&store), Some(store.content.clone()));
     (kit::clients(&pipes.channel()), serving)
 }
 varve_core::content_store_contract!(store);
@@ -37,7 +38,7 @@ async fn graph() -> (SnapshotsSubject, (kit::Serving, collect::Client)) {
     let store = Services { collector: Arc::new(door), ..Services::all(store) };
     let pipes = kit::Pipes::new();
     let server = snapshots::server(Arc::new(One(graph.clone())));
-    let serving = pipes.serve(kit::routes(&store).add_service(server));
+    let serving = pipes.serve(kit::routes(&store).add_service(server), None);
     let attending = collect::Client::new(pipes.channel());
     attending.attend(NAME, graph).await.unwrap();
     let subject = SnapshotsSubject {

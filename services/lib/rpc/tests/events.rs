@@ -19,7 +19,7 @@ use varve_rpc::{Shutdown, events};
 async fn who_listens_is_told_what_matches_until_the_server_stops() {
     let (pipes, shutdown) = (kit::Pipes::new(), Shutdown::new());
     let bus = events::Bus::new();
-    let _serving = pipes.serve(Routes::new(events::server(bus, shutdown.clone())));
+    let _serving = pipes.serve(Routes::new(events::server(bus, shutdown.clone())), None);
     let filters = vec!["topic~=|^/images/|,namespace==k8s.io".to_owned()];
     let mut listener = EventsClient::new(pipes.channel());
     let told = listener.subscribe(SubscribeRequest { filters }).await.unwrap();
@@ -47,7 +47,7 @@ async fn who_listens_is_told_what_matches_until_the_server_stops() {
 async fn a_process_tells_what_it_serves() {
     let pipes = kit::Pipes::new();
     let plugins = vec![Plugin::content(), Plugin::snapshotter("overlayfs")];
-    let _serving = pipes.serve(Routes::new(introspection::server(plugins, "u")));
+    let _serving = pipes.serve(Routes::new(introspection::server(plugins, "u")), None);
     let mut client = IntrospectionClient::new(pipes.channel());
     let filters = vec!["type==io.containerd.snapshotter.v1".to_owned()];
     let found = client.plugins(PluginsRequest { filters }).await.unwrap().into_inner().plugins;

@@ -116,7 +116,7 @@ fn start(data: &str, told: &str, steps: usize) -> Subject {
     let content = Arc::new(filed);
     let services = Services { content, ..Services::all(Arc::new(memory::Store::new())) };
     let pipes = kit::Pipes::new();
-    let _serving = pipes.serve(kit::routes(&services));
+    let _serving = pipes.serve(kit::routes(&services), None);
     let content = kit::clients(&pipes.channel()).content;
     Subject { content, sent, _serving, _dir: dir }
 }

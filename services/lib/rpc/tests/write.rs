@@ -24,7 +24,7 @@ use varve_proto::containerd::services::content::v1::{
 
 fn start() -> (ContentClient<Channel>, kit::Serving) {
     let pipes = kit::Pipes::new();
-    let serving = pipes.serve(kit::routes(&Services::all(Arc::new(memory::Store::new()))));
+    let serving = pipes.serve(kit::routes(&Services::all(Arc::new(memory::Store::new()))), None);
     (ContentClient::new(pipes.channel()), serving)
 }
 

@@ -74,18 +74,7 @@ impl Wire for Server {
     }
 
     async fn read(&self, request: Request<wire::ReadContentRequest>) -> Answer<Self::ReadStream> {
-        let scope = scope::of(&request)?;
-        let request = request.into_inner();
-        let digest = convert::from_digest(&request.digest).map_err(to_status)?;
-        let offset = unsigned("the offset of a read", request.offset).map_err(to_status)?;
-        let len = unsigned("the size of a read", request.size).map_err(to_status)?;
-        let reader = self.0.reader(&scope, &digest).await.map_err(to_status)?;
-        if offset > reader.size() {
-            let message = format!("blob {digest}: has {} bytes, not {offset}", reader.size());
-            return Err(to_status(Error::new(Kind::OutOfRange, message)));
-        }
-        let all = reader.size() - offset;
-        let len = if len == 0 { all } else { len.min(all) };
+        let Range { reader, offset, len } = open(&*self.0, request).await?;
         Ok(Response::new(Box::pin(range(reader, offset, len))))
     }
 
@@ -121,6 +110,34 @@ impl Wire for Server {
         let done = self.0.abort(&scope, &request.into_inner().r#ref).await;
         done.map(Response::new).map_err(to_status)
     }
+}
+
+/// What is to be read of a blob.
+pub(super) struct Range {
+    pub reader: Arc<dyn Reader>,
+    pub offset: u64,
+    /// No more than there is.
+    pub len: u64,
+}
+
+/// Finds what a request is for.
+pub(super) async fn open(
+    content: &dyn Content,
+    request: Request<wire::ReadContentRequest>,
+) -> Result<Range, Status> {
+    let scope = scope::of(&request)?;
+    let request = request.into_inner();
+    let digest = convert::from_digest(&request.digest).map_err(to_status)?;
+    let offset = unsigned("the offset of a read", request.offset).map_err(to_status)?;
+    let len = unsigned("the size of a read", request.size).map_err(to_status)?;
+    let reader = content.reader(&scope, &digest).await.map_err(to_status)?;
+    if offset > reader.size() {
+        let message = format!("blob {digest}: has {} bytes, not {offset}", reader.size());
+        return Err(to_status(Error::new(Kind::OutOfRange, message)));
+    }
+    let all = reader.size() - offset;
+    let len = if len == 0 { all } else { len.min(all) };
+    Ok(Range { reader, offset, len })
 }
 
 /// `len` bytes from `offset`, a chunk at a time and only as they are taken.

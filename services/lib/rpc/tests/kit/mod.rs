@@ -14,6 +14,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Uri};
+use varve_core::content::Content;
 use varve_core::testsuite::contract::Services;
 use varve_core::testsuite::memory;
 use varve_rpc::{
@@ -44,15 +45,16 @@ impl Pipes {
         }))
     }
 
-    /// Serves until the answer is dropped.
-    pub fn serve(&self, routes: Routes) -> Serving {
+    /// Serves until the answer is dropped; with `content`, its pieces the short way, too.
+    pub fn serve(&self, routes: Routes, content: Option<Arc<dyn Content>>) -> Serving {
         let (door, incoming) = mpsc::unbounded_channel();
         *self.0.lock().unwrap() = Some(door);
         let incoming = UnboundedReceiverStream::new(incoming).map(Ok::<_, io::Error>);
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
-            serve::server().add_routes(routes).serve_with_incoming(incoming).await.unwrap();
+            let services = varve_rpc::Services::new(routes, content);
+            serve::connections(incoming, services, &Shutdown::new()).await;
         });
         Serving(Some(runtime))
     }
