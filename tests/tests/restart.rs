@@ -31,9 +31,11 @@ fn everything(varve: &Varve) -> BTreeSet<String> {
     blobs.chain(snapshots).collect()
 }
 
-/// An image that nothing names any more, and that no collection has seen yet.
-fn litter(varve: &mut Varve, image: &str) {
+/// An image that nothing names any more. The first that sees it is the collection to come, or one that an earlier
+/// deletion has asked for.
+fn litter(varve: &mut Varve, image: &str, kept: &BTreeSet<String>) {
     varve.run(&["pull", "-q", image]).unwrap();
+    assert!(everything(varve).len() > kept.len());
     let store = varve.cluster().socket(SERVICES[0]).parse().unwrap();
     let scope = Scope::default();
     let deleted = async { Client::new(channel(&store)).delete(&scope, image).await };
@@ -78,8 +80,7 @@ fn again(end: impl Fn(&mut Process), how: &str) {
     let kept = everything(&varve);
     assert_eq!(kept.len(), 2 * LAYERS + 2, "{kept:?}");
     for (n, service) in SERVICES.iter().enumerate() {
-        litter(&mut varve, &name(1));
-        assert!(everything(&varve).len() > kept.len());
+        litter(&mut varve, &name(1), &kept);
         let process = &mut varve.cluster().processes()[n];
         end(process);
         process.start().unwrap();
