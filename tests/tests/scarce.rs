@@ -126,6 +126,33 @@ fn a_read_only_disk_is_told() {
     scene.is_well(&varve);
 }
 
+/// Some of it takes longer than a registry may: a sync a tenth of a second, one write in twenty to a file of the store a
+/// second and a half. (`write` is not slowed: it wakes other threads, too, and no disk makes that slow.)
+const SLOW: [&str; 2] = [
+    "inject=fsync,fdatasync,syncfs:delay_enter=100000",
+    "inject=pwrite64:delay_enter=1500000:when=1+20",
+];
+
+#[test]
+fn a_slow_disk_is_waited_for_and_no_registry_is_blamed() {
+    if !have(&["strace"], "a_slow_disk_is_waited_for_and_no_registry_is_blamed") {
+        return;
+    }
+    let registry = Fake::start().unwrap();
+    registry.push("scarce", "1", &soak::image_of(1, LAYERS, 1 << 20, 20));
+    let image = format!("{}/scarce:1", registry.address());
+    let varve = Varve::over(Topology::Embedded, binary().unwrap()).unwrap();
+    let config = tempfile::NamedTempFile::new().unwrap();
+    fs::write(config.path(), "[registry]\nstall = 1.0\nattempts = 1\n").unwrap();
+    let pull = varve.command(&["pull", "--quiet", &image]);
+    let mut slowed = Command::new("strace");
+    slowed.args(["-f", "-qq", "-o", "/dev/null"]).args(SLOW.iter().flat_map(|it| ["-e", it]));
+    slowed.arg(pull.get_program()).args(pull.get_args()).env("VARVE_CONFIG", config.path());
+    run(&mut slowed);
+    soak::settled(&varve, 1, LAYERS).unwrap();
+    assert!(varve.run(&["fsck"]).unwrap().contains("sound"));
+}
+
 #[test]
 fn too_few_descriptors_are_told() {
     let registry = Fake::start().unwrap();
