@@ -6,17 +6,23 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::termios::Winsize;
 use varve_core::{Error, Result};
 
+/// How long a runtime that has connected may take to send what it came for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest name of a socket, in bytes, of the 108 that the kernel takes with the zero at its end (unix(7)).
+const LONGEST: usize = 107;
+
 /// A socket that waits for a terminal.
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
-    /// Named by `path`: a socket's own name would be longer than the kernel takes (108 bytes).
+    /// Named by `path`, where the socket's own name is longer than the kernel takes.
     _dir: OwnedFd,
 }
 
@@ -32,10 +38,12 @@ impl Socket {
         &self.path
     }
 
-    /// The terminal. Blocks until it comes: whoever made the container has sent it already.
+    /// The terminal. To be asked for when the runtime is done: it has sent it then.
     pub fn accept(&self) -> Result<File> {
         let failed = |error| Error::io("taking the container's terminal", error);
+        self.listener.set_nonblocking(true).map_err(failed)?;
         let (stream, _) = self.listener.accept().map_err(failed)?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut name = [0; 4096];
@@ -63,7 +71,10 @@ pub fn bind(dir: &Path, name: &str) -> Result<(UnixListener, PathBuf, OwnedFd)> 
     // What a monitor that was killed has left.
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).map_err(failed)?;
-    Ok((listener, path, fd))
+    let plain = dir.join(name);
+    // Another process needs no leave to look into this one then.
+    let short = plain.is_absolute() && plain.as_os_str().len() <= LONGEST;
+    Ok((listener, if short { plain } else { path }, fd))
 }
 
 /// Gives a terminal its size. That it is gone is no error.

@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -66,7 +68,7 @@ impl Dialog {
 async fn until_the_end(
     pid: Pid,
     terminal: &File,
-    shown: oneshot::Receiver<()>,
+    shown: Shown,
     mut signals: Signals,
 ) -> Result<u8> {
     let failed = |error| Error::io("waiting for the program", error);
@@ -91,8 +93,7 @@ async fn until_the_end(
             }
         }
     };
-    // A child of the program that has the terminal open is not waited for.
-    let _ = tokio::time::timeout(LAST_WORDS, shown).await;
+    shown.whole().await;
     Ok(status)
 }
 
@@ -109,21 +110,42 @@ fn fit(terminal: &File) {
     terminal::size().into_iter().for_each(|size| console::resize(terminal, size));
 }
 
-/// Shows what the program prints, in a thread. The answer comes when all of it has been shown: a terminal ends with
-/// an error (EIO), when nobody has its inner end open.
-fn show(mut terminal: File) -> Result<oneshot::Receiver<()>> {
-    let (done, shown) = oneshot::channel();
+/// What the program prints, and whether all of it has been shown.
+struct Shown {
+    done: oneshot::Receiver<()>,
+    /// Something is on its way to whoever watches.
+    writing: Arc<AtomicBool>,
+}
+
+impl Shown {
+    /// Waits for the last of it. A child of the program that has the terminal open, and says nothing, is not waited
+    /// for; whoever watches slowly is.
+    async fn whole(mut self) {
+        while tokio::time::timeout(LAST_WORDS, &mut self.done).await.is_err()
+            && self.writing.load(Ordering::Relaxed)
+        {}
+    }
+}
+
+/// Shows what the program prints, in a thread. A terminal ends with an error (EIO), when nobody has its inner end
+/// open.
+fn show(mut terminal: File) -> Result<Shown> {
+    let (shown, done) = oneshot::channel();
+    let writing = Arc::new(AtomicBool::new(false));
+    let busy = writing.clone();
     let showing = move || {
         let mut chunk = vec![0; CHUNK];
         let mut watched = true;
         while let Ok(length @ 1..) = terminal.read(&mut chunk) {
+            busy.store(true, Ordering::Relaxed);
             // A program that nobody watches goes on.
             watched = watched && output::write(&chunk[..length]).is_ok();
+            busy.store(false, Ordering::Relaxed);
         }
-        let _ = done.send(());
+        let _ = shown.send(());
     };
     spawn(showing)?;
-    Ok(shown)
+    Ok(Shown { done, writing })
 }
 
 /// Passes on what is typed, in a thread that ends with this process: nothing else wakes a read.

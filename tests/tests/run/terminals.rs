@@ -1,5 +1,6 @@
 //! Terminals and signals.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -122,4 +123,23 @@ fn signals_to_the_command_are_the_programs() {
     kill_process(pid, Signal::TERM).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(3), &b"up\nhup\nterm\n"[..]));
+}
+
+#[test]
+fn signals_to_an_exec_are_its_programs() {
+    let Some(yard) = Yard::new("exec_signals").unwrap() else { return };
+    yard.detached(&["--name", "home"], &["sleep", "1000"]).unwrap();
+    let script = "trap 'echo hup' HUP; trap 'echo term; exit 3' TERM; echo up; \
+                  while true; do sleep 0.05; done";
+    let mut command = yard.varve.command(&["exec", "home", "sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut says = |text: &str| assert_eq!(lines.next().unwrap().unwrap(), text);
+    says("up");
+    kill_process(pid, Signal::HUP).unwrap();
+    says("hup");
+    kill_process(pid, Signal::TERM).unwrap();
+    says("term");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }

@@ -1,12 +1,14 @@
 //! `varve exec`: one more program in a container that runs.
 
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use clap::Args;
+use rustix::process::{Pid, PidfdFlags};
+use tokio::runtime::Handle;
 use varve_core::{Error, Result};
 
 use super::env;
@@ -79,8 +81,7 @@ impl Exec {
             let message = format!("Container {id} is not running; `varve start` starts it");
             return Err(Error::precondition(message).into());
         }
-        // Without a terminal, signals go to the runtime, which passes them on.
-        let signals = if self.tty { Signals::listen()? } else { Signals::none() };
+        let signals = if self.detach { Signals::none() } else { Signals::listen()? };
         let done = tokio::task::spawn_blocking(move || self.execute(&found, signals)).await;
         let done = done.map_err(|error| Error::internal("a program").with_source(error)).flatten();
         failure::ended(done.map_err(|error| Failure::from(error).own())?)
@@ -103,15 +104,14 @@ impl Exec {
                 let null = || Stdio::null();
                 command(Leaving::Behind).stdin(null()).stdout(null()).stderr(null()).status()
             }
-            (None, false) => self.on_pipes(command(Leaving::Never)),
+            (None, false) => return self.on_pipes(command(Leaving::Never), signals, &log),
         };
-        let status = status.map_err(|error| Error::io("running a program", error))?;
-        // The runtime has said why already; its own status says less than Docker's.
-        let refused = (!status.success()).then(|| runtime::last_error(&log)).flatten();
-        match (refused, dialog) {
-            (Some(why), _) => Ok(runtime::status_of(&why)),
-            (None, Some(dialog)) if status.success() => dialog.hold(self.interactive, signals),
-            (None, _) => Ok(shell_status(status)),
+        let status = status.map_err(failed)?;
+        match dialog {
+            // The status is the runtime's, and not the program's.
+            _ if !status.success() => Ok(refused(&log).unwrap_or(runtime::OWN)),
+            Some(dialog) => dialog.hold(self.interactive, signals),
+            None => Ok(0),
         }
     }
 
@@ -139,19 +139,47 @@ impl Exec {
     }
 
     /// Pipes of our own: a runtime gives them to the container's user, which must not happen to a person's files.
-    fn on_pipes(&self, mut command: Command) -> io::Result<ExitStatus> {
+    fn on_pipes(&self, mut command: Command, signals: Signals, log: &Path) -> Result<u8> {
         command.stdin(if self.interactive { Stdio::piped() } else { Stdio::null() });
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        // Signals of a person's terminal come by way of this process, like all others, and so once.
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().map_err(failed)?;
+        pass_on(&child, signals)?;
         if let Some(mut stdin) = child.stdin.take() {
             // It ends with this process: nothing else wakes a read.
             thread::spawn(move || io::copy(&mut io::stdin().lock(), &mut stdin));
         }
         let out = child.stdout.take().map(|out| thread::spawn(move || copy(out, io::stdout())));
         let err = child.stderr.take().map(|err| thread::spawn(move || copy(err, io::stderr())));
-        let status = child.wait()?;
+        let status = child.wait().map_err(failed)?;
         [out, err].into_iter().flatten().for_each(|thread| drop(thread.join()));
-        Ok(status)
+        // The runtime has said why already; its own status says less than Docker's.
+        let refused = if status.success() { None } else { refused(log) };
+        Ok(refused.unwrap_or_else(|| shell_status(status)))
     }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::io("running a program", error)
+}
+
+/// The status for a program that the runtime could not run.
+fn refused(log: &Path) -> Option<u8> {
+    runtime::last_error(log).map(|why| runtime::status_of(&why))
+}
+
+/// Signals that come here go to the runtime, which passes them on to the program.
+fn pass_on(runtime: &Child, mut signals: Signals) -> Result<()> {
+    let runtime = i32::try_from(runtime.id()).ok().and_then(Pid::from_raw);
+    let runtime = runtime.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+    let runtime = runtime.transpose().map_err(|errno| failed(errno.into()))?;
+    Handle::current().spawn(async move {
+        while let (Some(runtime), Some(signal)) = (&runtime, signals.next().await) {
+            // One that has ended hears nothing.
+            let _ = rustix::process::pidfd_send_signal(runtime, signal);
+        }
+    });
+    Ok(())
 }
 
 /// A directory of one exec; it goes with this value.

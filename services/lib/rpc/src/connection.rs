@@ -6,13 +6,14 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -38,6 +39,8 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 const STREAMS: u32 = 1024;
 /// Bytes of a frame that is taken in.
 const FRAME: u32 = 1 << 20;
+/// Answers of reads that may wait to be written.
+const AT_ONCE: usize = 8;
 /// What is worked at in the connection's task.
 const READ: &str = "/containerd.services.content.v1.Content/Read";
 
@@ -96,7 +99,7 @@ where
             connection.as_mut().graceful_shutdown();
         }
         loop {
-            // One that ends has sent all that was gathered.
+            // One that ends well has sent all that was gathered.
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {
                 return Poll::Ready(ended.map_err(Into::into));
             }
@@ -121,14 +124,17 @@ struct Reads {
 }
 
 impl Reads {
-    /// Works at each that can go on. Answers whether any has ended.
+    /// Works at those that can go on, until some have ended: their answers are to be on their way before there are
+    /// more. Answers whether any has.
     fn poll(&mut self, context: &mut Context<'_>) -> bool {
         self.under_way.extend(self.begun.take());
-        let mut any = false;
-        while let Poll::Ready(Some(())) = self.under_way.poll_next_unpin(context) {
-            any = true;
+        let mut ended = 0;
+        while ended < AT_ONCE
+            && let Poll::Ready(Some(())) = self.under_way.poll_next_unpin(context)
+        {
+            ended += 1;
         }
-        any
+        ended > 0
     }
 }
 
@@ -148,7 +154,7 @@ impl Begun {
     }
 
     fn reads(&self) -> MutexGuard<'_, Vec<Work>> {
-        // Nobody else is in there: all of it is one task's.
+        // Held for a moment only; requests in tasks of their own have this too, and begin nothing.
         self.0.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,7 +166,8 @@ impl Begun {
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Begun {
     fn execute(&self, request: F) {
         match self.0.is_read.swap(false, Ordering::Relaxed) {
-            true => self.reads().push(Box::pin(request)),
+            // One that panics is one request's end, as in a task of its own.
+            true => self.reads().push(Box::pin(AssertUnwindSafe(request).catch_unwind().map(drop))),
             false => drop(tokio::spawn(request)),
         }
     }

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use http::{HeaderMap, Response};
-use tonic::Status;
+use varve_core::{Error, Kind};
+
+use crate::status::to_status;
 
 const HEADER: &str = "grpc-timeout";
 /// The protocol allows no more.
@@ -33,7 +35,10 @@ pub async fn keep<B: Default, E>(
     answer: impl Future<Output = Result<Response<B>, E>>,
 ) -> Result<Response<B>, E> {
     let Some(limit) = limit else { return answer.await };
-    let late = |_| Ok(Status::deadline_exceeded("the client's time is over").into_http());
+    let late = |_| {
+        let error = Error::new(Kind::DeadlineExceeded, "the client's time is over");
+        Ok(to_status(error).into_http())
+    };
     tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
 }
 

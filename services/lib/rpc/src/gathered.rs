@@ -61,6 +61,8 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
             }
         }
         self.bytes.clear();
+        // What one large frame took is not kept for ever.
+        self.bytes.shrink_to(2 * MOST);
         self.sent = 0;
         Pin::new(&mut self.stream).poll_flush(context)
     }
@@ -112,7 +114,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.inner();
+        inner.waits = true;
         ready!(inner.poll_send(context))?;
+        inner.waits = false;
         Pin::new(&mut inner.stream).poll_shutdown(context)
     }
 }

@@ -63,21 +63,24 @@ pub async fn connections<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut incoming = std::pin::pin!(incoming.take_until(stop.started()));
     let mut all = JoinSet::new();
-    loop {
-        tokio::select! {
-            next = incoming.next() => match next {
-                Some(Ok(stream)) => {
-                    all.spawn(connection::serve(stream, services.clone(), stop.clone()));
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(%error, "one who came could not be let in");
-                    tokio::time::sleep(PAUSE).await;
-                }
-                None => break,
-            },
-            Some(_) = all.join_next() => {}
+    {
+        // Gone before the others are waited for: who comes then must find nobody, and not wait.
+        let mut incoming = std::pin::pin!(incoming.take_until(stop.started()));
+        loop {
+            tokio::select! {
+                next = incoming.next() => match next {
+                    Some(Ok(stream)) => {
+                        all.spawn(connection::serve(stream, services.clone(), stop.child()));
+                    }
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "one who came could not be let in");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    None => break,
+                },
+                Some(_) = all.join_next() => {}
+            }
         }
     }
     while all.join_next().await.is_some() {}

@@ -34,6 +34,11 @@ impl Shutdown {
         self.0.cancel();
     }
 
+    /// One that starts with this one, and whose look at it is nobody else's to wait for.
+    pub(crate) fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+
     /// Returns once it was started.
     pub async fn started(&self) {
         self.0.cancelled().await;

@@ -14,8 +14,8 @@ const AT_WORK: u8 = 1;
 /// While at work, or since.
 const WOKEN: u8 = 2;
 
-/// Times that the parts may wake each other before others have their turn: what a runtime lets a task use up (its
-/// cooperative budget) comes back only then.
+/// Times that the parts may wake each other before others have their turn. (A part that has used up what tokio lets a
+/// task do in one turn is woken after it, which is no such time.)
 const ROUNDS: usize = 16;
 
 /// The turns of one task.
@@ -44,7 +44,8 @@ impl Turns {
         self.state.task.register(task.waker());
         let mut context = Context::from_waker(&self.waker);
         for _ in 0..ROUNDS {
-            self.state.now.store(AT_WORK, Ordering::Release);
+            // What was done before somebody was woken is seen from here on.
+            self.state.now.swap(AT_WORK, Ordering::AcqRel);
             if let done @ Poll::Ready(_) = work(&mut context) {
                 return done;
             }
@@ -52,7 +53,7 @@ impl Turns {
                 return Poll::Pending;
             }
         }
-        self.state.now.store(ASLEEP, Ordering::Release);
+        self.state.now.swap(ASLEEP, Ordering::AcqRel);
         task.waker().wake_by_ref();
         Poll::Pending
     }

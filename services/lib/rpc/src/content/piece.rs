@@ -1,7 +1,7 @@
 //! A piece of a blob that fits one message, without what a stream takes: clients of containerd read a blob 32 KiB at a
 //! time, and the codec's buffers, copies and tasks would cost more than the bytes.
 //!
-//! Nobody can tell from an answer whether it is this one or [`super::server`]'s, which all other reads are.
+//! What it answers is what [`super::server`] would, which all other reads are for.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,11 +14,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, int64};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Status};
 use varve_core::content::{Content, Reader};
-use varve_core::{Error, Result};
+use varve_core::{Error, Kind, Result};
 use varve_proto::containerd::services::content::v1::ReadContentRequest;
 
 use super::server::{Range, open};
@@ -28,6 +28,8 @@ use crate::status::to_status;
 
 /// Bytes of a request; a digest and two numbers are far less.
 const REQUEST: usize = 4 << 10;
+/// How messages are compressed, where they are.
+const ENCODING: &str = "grpc-encoding";
 /// Before each message: whether it is compressed, and its length (gRPC over HTTP/2, *Length-Prefixed-Message*).
 const PREFIX: usize = 5;
 /// Fields of ReadContentResponse.
@@ -53,11 +55,12 @@ pub(crate) async fn answer(
     let body = match Limited::new(body, REQUEST).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => {
-            let status = Status::new(Code::ResourceExhausted, format!("the request: {error}"));
-            return Ok(status.into_http());
+            let error = Error::new(Kind::ResourceExhausted, format!("the request: {error}"));
+            return Ok(to_status(error).into_http());
         }
     };
-    let Some(wanted) = piece(&body) else {
+    let plain = parts.headers.get(ENCODING).is_none_or(|it| it == "identity");
+    let Some(wanted) = piece(&body).filter(|_| plain) else {
         return Err(Request::from_parts(parts, Body::new(Full::new(body))));
     };
     let metadata = MetadataMap::from_headers(parts.headers);
