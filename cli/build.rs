@@ -1,0 +1,51 @@
+//! Puts what every short command needs side by side in the program.
+//!
+//! A command is over in a few milliseconds, and most of a first one is the disk's time: the kernel reads the pages that
+//! are touched and those around them. Of the code that is a sixth: order/functions is the list of it (order/make.sh says
+//! how it is made; a name in it that is not there any more does no harm). Of what is relocated, all of which is read at
+//! each start, the list takes a tenth of the room where the C library knows the short form.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+/// Where rustc brings a linker along that takes such a list.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+const LIST: &str = "order/functions";
+/// The first glibc that knows relocations in their short form (DT_RELR).
+const SHORT_SINCE: (u32, u32) = (2, 36);
+
+fn main() {
+    println!("cargo:rerun-if-changed={LIST}");
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|it| it == value);
+    let here = is("PROFILE", "release") && is("TARGET", TARGET) && is("HOST", TARGET);
+    if here && has_lld() {
+        let dir = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+        let list = Path::new(&dir).join(LIST);
+        println!("cargo:rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", list.display());
+        println!("cargo:rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
+        if glibc().is_some_and(|version| version >= SHORT_SINCE) {
+            println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        }
+    }
+}
+
+/// Whether rustc links with the lld that it brings along, and nobody asks for a linker of his own.
+fn has_lld() -> bool {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let own = flags.contains("linker") || flags.contains("fuse-ld");
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let said = Command::new(rustc).args(["--print", "sysroot"]).output();
+    let sysroot = said.ok().and_then(|said| String::from_utf8(said.stdout).ok());
+    let lld =
+        |root: String| Path::new(root.trim()).join(format!("lib/rustlib/{TARGET}/bin/gcc-ld"));
+    !own && env::var_os("RUSTC_LINKER").is_none() && sysroot.is_some_and(|it| lld(it).exists())
+}
+
+/// Of this machine, which what is built here needs at least.
+fn glibc() -> Option<(u32, u32)> {
+    let said = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    let (major, minor) = said.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
+}
