@@ -147,12 +147,16 @@ impl Room {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    /// Waits, within reason, until `staged/` and `trash/` are empty.
+    /// Waits until `staged/` and `trash/` are empty, as long as they become so.
     pub async fn tidy(&self) {
-        for _ in 0..500 {
-            if self.names("staged").is_empty() && self.names("trash").is_empty() {
+        let (mut least, mut idle) = (usize::MAX, 0);
+        while idle < 500 {
+            let left = self.names("staged").len() + self.names("trash").len();
+            if left == 0 {
                 return;
             }
+            idle = if left < least { 0 } else { idle + 1 };
+            least = least.min(left);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("left over: {:?} {:?}", self.names("staged"), self.names("trash"));
