@@ -2,8 +2,8 @@
 //!
 //! A command is over in a few milliseconds, and most of a first one is the disk's time: the kernel reads the pages that
 //! are touched and those around them. Of the code that is a sixth: order/functions is the list of it (order/make.sh says
-//! how it is made; a name in it that is not there any more does no harm). Of what is relocated, all of which is read at
-//! each start, the list takes a tenth of the room where the C library knows the short form.
+//! how it is made; a name in it that is not there any more does no harm). What is to be relocated is a list as well, which
+//! is read whole at each start: where the C library knows its short form, it has that, and a fiftieth of the size.
 
 use std::env;
 use std::path::Path;

@@ -25,6 +25,7 @@ http: {addr: "127.0.0.1:$port"}
 YML
 OTEL_TRACES_EXPORTER=none docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
 pids+=($!)
+for _ in $(seq 100); do (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break; sleep 0.1; done
 mkdir "$work/image"
 (
   cd "$work/image"
@@ -35,11 +36,11 @@ mkdir "$work/image"
   umoci repack --image oci:1 bundle
 ) >/dev/null
 image=127.0.0.1:$port/lab/tiny:1
-skopeo copy --quiet --retry-times 5 --dest-tls-verify=false "oci:$work/image/oci:1" "docker://$image"
+skopeo copy --quiet --dest-tls-verify=false "oci:$work/image/oci:1" "docker://$image"
 "$varve" --root "$work/root" pull --quiet "$image"
 
-# seen WORDS...: what a command runs
-runs=0
+# seen WORDS...: what a command runs. The first are to stand first, so that their numbers are all as long.
+runs=10
 seen() {
   runs=$((runs + 1))
   valgrind --tool=callgrind --dump-instr=yes --callgrind-out-file="$work/seen.$runs" \

@@ -53,6 +53,11 @@ impl Terminal {
         command.spawn().context("cannot run the command")
     }
 
+    /// What a command reads from where somebody sits.
+    pub fn input(&self) -> Result<Stdio> {
+        Ok(Stdio::from(self.inner.try_clone()?))
+    }
+
     pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         Ok(tcsetwinsize(&self.inner, size)?)

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use varve_tests::container::{Yard, until};
@@ -142,4 +143,19 @@ fn signals_to_an_exec_are_its_programs() {
     kill_process(pid, Signal::TERM).unwrap();
     says("term");
     assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn whoever_reads_a_terminals_program_slowly_has_all_of_it() {
+    let Some(yard) = Yard::new("slow_reader").unwrap() else { return };
+    yard.detached(&["--name", "home"], &["sleep", "1000"]).unwrap();
+    let terminal = Terminal::new(24, 80).unwrap();
+    // A little more than a pipe takes: the program has ended, and its last words are still to be written.
+    let mut command = yard.varve.command(&["exec", "-t", "home", "sh", "-c", "seq 11300"]);
+    command.stdin(terminal.input().unwrap()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(output.stdout.ends_with(b"\n11300\r\n"), "{} bytes", output.stdout.len());
 }

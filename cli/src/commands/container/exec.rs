@@ -170,13 +170,12 @@ fn refused(log: &Path) -> Option<u8> {
 
 /// Signals that come here go to the runtime, which passes them on to the program.
 fn pass_on(runtime: &Child, mut signals: Signals) -> Result<()> {
-    let runtime = i32::try_from(runtime.id()).ok().and_then(Pid::from_raw);
-    let runtime = runtime.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
-    let runtime = runtime.transpose().map_err(|errno| failed(errno.into()))?;
+    let runtime = rustix::process::pidfd_open(Pid::from_child(runtime), PidfdFlags::empty());
+    let runtime = runtime.map_err(|errno| failed(errno.into()))?;
     Handle::current().spawn(async move {
-        while let (Some(runtime), Some(signal)) = (&runtime, signals.next().await) {
+        while let Some(signal) = signals.next().await {
             // One that has ended hears nothing.
-            let _ = rustix::process::pidfd_send_signal(runtime, signal);
+            let _ = rustix::process::pidfd_send_signal(&runtime, signal);
         }
     });
     Ok(())

@@ -57,14 +57,16 @@ impl Services {
         Self { routes: routes.prepare(), content }
     }
 
-    async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    async fn answer(
+        mut self,
+        request: Request<Incoming>,
+        reads: bool,
+    ) -> Result<Response<Answer>, Infallible> {
         let request = match &self.content {
-            Some(content) if request.uri().path() == READ => {
-                match piece::answer(&**content, request).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(request) => request,
-                }
-            }
+            Some(content) if reads => match piece::answer(&**content, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(request) => request,
+            },
             _ => request.map(Body::new),
         };
         Ok(self.routes.call(request).await?.map(Answer::Any))
@@ -80,8 +82,9 @@ where
     let mut reads = Reads::default();
     let begun = reads.begun.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        begun.next_is_read(request.uri().path() == READ);
-        deadline::keep(deadline::of(request.headers()), services.clone().answer(request))
+        let reads = request.uri().path() == READ;
+        begun.next_is_read(reads);
+        deadline::keep(deadline::of(request.headers()), services.clone().answer(request, reads))
     });
     let connection = Builder::new(reads.begun.clone())
         .timer(TokioTimer::new())
