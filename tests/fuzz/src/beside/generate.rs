@@ -113,6 +113,7 @@ const KEYS: &[&[u8]] = &[
     b"gid",
     b"mtime",
     b"atime",
+    b"ctime",
     b"SCHILY.xattr.user.k",
     b"LIBARCHIVE.xattr.user.k",
     b"comment",
@@ -239,9 +240,7 @@ impl Maker {
             let key = self.random.one(KEYS);
             let value = match key {
                 b"path" | b"linkpath" | b"SCHILY.xattr.user.k" => self.random.one(NAMES),
-                b"mtime" => self.random.one(TIMES),
-                // One that is no time is refused by Go and GNU tar, and means nothing to Varve.
-                b"atime" => self.random.one(&[b"0", b"1.5", b"-1.5"]),
+                b"mtime" | b"atime" | b"ctime" => self.random.one(TIMES),
                 b"hdrcharset" => self.random.one(&[b"BINARY", b"ISO-IR 10646 2000 UTF-8"]),
                 // Half of all archives would be refused by one of these alone.
                 _ if self.random.below(3) > 0 => self.random.one(&NUMBERS[..7]),

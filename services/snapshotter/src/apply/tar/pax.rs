@@ -86,6 +86,8 @@ impl Pax {
             b"uid" => self.uid = Some(decimal(value)?),
             b"gid" => self.gid = Some(decimal(value)?),
             b"mtime" => self.mtime = Some(time(value)?),
+            // No file is given them, but who reads an archive with Go refuses one where they are no times.
+            b"atime" | b"ctime" => drop(time(value)?),
             _ => {
                 if let Some(name) = key.strip_prefix(XATTR) {
                     self.xattr(name, value, limits)?;

@@ -125,7 +125,10 @@ fn records_that_are_no_records_are_refused() {
         refused(Layer::new().with(b"p", b'x', body, |_| {}).file("f", ""), "PAX");
     }
     refused(Layer::new().pax(&[("path", b"a\0b")]).file("f", ""), "NUL");
-    refused(Layer::new().pax(&[("mtime", b"1.x")]).file("f", ""), "no time");
+    for key in ["mtime", "atime", "ctime"] {
+        refused(Layer::new().pax(&[(key, b"1.x")]).file("f", ""), "no time");
+        refused(Layer::new().pax(&[(key, b".5")]).file("f", ""), "no number");
+    }
     let long_name = format!("SCHILY.xattr.user.{}", "x".repeat(300));
     refused(Layer::new().pax(&[(&long_name, b"1")]).file("f", ""), "255");
     refused(Layer::new().pax(&[("SCHILY.xattr.user.x", &[1; 70_000])]).file("f", ""), "65536");
