@@ -8,8 +8,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use varve_core::Error;
+use varve_core::remotes::Remote;
 
 use crate::args::{Cli, Command, Global};
+use crate::commands::pull::Pull;
 use crate::failure::{Failure, Result};
 use crate::pull::abandoned;
 use crate::session::Session;
@@ -74,17 +76,20 @@ async fn live(cli: Cli) -> Result<()> {
         Command::Container(container) => return Box::pin(container.run(&global)).await,
         _ => {}
     }
-    let resumes = match &command {
-        Command::Pull(_) => true,
-        Command::Image(image) => image.resumes(),
-        _ => false,
+    let pull = match &command {
+        Command::Pull(pull) => Some(pull),
+        Command::Image(image) => image.pull(),
+        _ => None,
     };
-    within(&global, resumes, async |session| commands::run(session, command).await).await
+    // The same pull again goes on where it was interrupted.
+    let (resumes, first) = (pull.is_some(), pull.and_then(Pull::first));
+    let work = async |session: &Session| commands::run(session, command).await;
+    within(&global, resumes, first.as_ref(), work).await
 }
 
 /// Does `work` with a session that is opened for it and closed after it. A signal ends it early.
 pub async fn with<T>(global: &Global, work: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
-    within(global, false, work).await
+    within(global, false, None, work).await
 }
 
 /// The same for work after which more is to be done than can wait for the store: where this process owns the root and
@@ -110,10 +115,11 @@ pub async fn before<T>(
 async fn within<T>(
     global: &Global,
     resumes: bool,
+    first: Option<&Remote>,
     work: impl AsyncFnOnce(&Session) -> Result<T>,
 ) -> Result<T> {
     let mut signals = Signals::listen()?;
-    let session = signals.unless(resumes, Session::open(global)).await?;
+    let session = signals.unless(resumes, Session::open_for(global, first)).await?;
     let outcome = signals.unless(resumes, Box::pin(work(&session))).await;
     if let Err(failure) = &outcome {
         signals.let_go(failure, &session).await;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use varve_core::remotes::Remote;
 use varve_core::{Result, Scope};
 use varve_registry::Client;
 use varve_rpc::channel::{channel, greet};
@@ -52,11 +53,17 @@ struct Home {
 impl Session {
     /// The services at the address or in the configuration that was given, else of the root.
     pub async fn open(global: &Global) -> Result<Self> {
+        Self::open_for(global, None).await
+    }
+
+    /// The same for work that begins with asking a registry for `first`: where this process is to ask, it gets ready to
+    /// while the root is opened.
+    pub async fn open_for(global: &Global, first: Option<&Remote>) -> Result<Self> {
         let config = Config::of(global)?;
         let (services, home) = match (&global.address, &config.addresses) {
             (Some(address), _) => (elsewhere(address, &config).await?, None),
             (None, Some(addresses)) => (remote::services(addresses), None),
-            (None, None) => of_root(global, &config).await?,
+            (None, None) => of_root(global, &config, first).await?,
         };
         let (services, output) = (services.within(&config), Output { format: global.format() });
         let (scope, store) = (Scope::of(global.namespace.clone()), store(global, &config)?);
@@ -99,7 +106,11 @@ async fn elsewhere(address: &Address, config: &Config) -> Result<Services> {
 }
 
 /// The root's owner's, or our own. Says on stderr whom it waits for.
-async fn of_root(global: &Global, config: &Config) -> Result<(Services, Option<Home>)> {
+async fn of_root(
+    global: &Global,
+    config: &Config,
+    first: Option<&Remote>,
+) -> Result<(Services, Option<Home>)> {
     let mut candidate = Candidate::at(&root::path(global.root.as_deref())?)?;
     let address = routes::address(candidate.path());
     for tries in 1.. {
@@ -108,7 +119,7 @@ async fn of_root(global: &Global, config: &Config) -> Result<(Services, Option<H
             return Ok((remote::at(owner), None));
         }
         candidate = match candidate.own()? {
-            Ok(root) => return embedded(root, &address, config).await,
+            Ok(root) => return embedded(root, &address, config, first).await,
             Err(candidate) => candidate,
         };
         if tries == SILENT {
@@ -124,8 +135,13 @@ async fn embedded(
     root: Root,
     address: &Address,
     config: &Config,
+    first: Option<&Remote>,
 ) -> Result<(Services, Option<Home>)> {
-    let embedded = Embedded::open(&root.path, config).await?;
+    let registry = config.registry();
+    if let Some(repository) = first.and_then(|remote| registry.open(remote).ok()) {
+        tokio::spawn(async move { repository.prepare().await });
+    }
+    let embedded = Embedded::open(&root.path, config, registry).await?;
     let services = embedded.services.clone();
     let host = match invite(address, &embedded).await {
         Ok(host) => Some(host),

@@ -45,7 +45,7 @@ impl Daemon {
         let root = candidate.own()?.map_err(|candidate| owned(&candidate))?;
         let shutdown = Shutdown::on_signal()?;
         let address = self.listen.unwrap_or_else(|| routes::address(&root.path));
-        let embedded = Embedded::open(&root.path, &config).await?;
+        let embedded = Embedded::open(&root.path, &config, config.registry()).await?;
         embedded.announce_used().await;
         let listener = process::listen(&address).await?;
         let proxy = proxied::Config { listen: self.proxy, namespace: self.proxy_namespace };

@@ -63,9 +63,11 @@ impl Image {
         self.command.run(session).await
     }
 
-    /// Whether the same command again goes on where it was interrupted.
-    pub fn resumes(&self) -> bool {
-        matches!(self.command, Command::Pull(_))
+    pub fn pull(&self) -> Option<&pull::Pull> {
+        match &self.command {
+            Command::Pull(pull) => Some(pull),
+            _ => None,
+        }
     }
 }
 

@@ -63,6 +63,12 @@ impl Pull {
         }
     }
 
+    /// What a registry is asked for before all else.
+    pub fn first(&self) -> Option<Remote> {
+        let Origin::Registry(reference, _) = &self.from else { return None };
+        Some(Remote { plain_http: self.plain_http, ..Remote::anonymous(reference.clone()) })
+    }
+
     /// Where it is unpacked, if it is.
     async fn unpacked_in(&self, session: &Session) -> varve_core::Result<Option<Snapshotter>> {
         if self.no_unpack {

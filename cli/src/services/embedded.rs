@@ -30,10 +30,9 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens what every command needs; snapshotters are opened when they are asked for.
-    pub async fn open(root: &Path, config: &Config) -> Result<Self> {
+    pub async fn open(root: &Path, config: &Config, registry: Client) -> Result<Self> {
         let content_dir = root.join("content");
         let store = content_store(&content_dir, config).await?;
-        let registry = config.registry();
         let snapshotters = Arc::new(snapshotters(root, config, &store));
         let collector = WithAll { store: store.clone(), snapshotters: snapshotters.clone() };
         let telling = Store { collector: Arc::new(collector), ..Store::from(store.clone()) };

@@ -46,6 +46,15 @@ impl Repository {
         format!("{}/{}", self.registry.host, self.name)
     }
 
+    /// Does what a first request waits for and that needs no request of its own: reads which hosts are asked, and the
+    /// certificates that they are trusted by; on the loopback, finds out what is spoken there. Tells of nothing that
+    /// fails: whoever asks will.
+    pub async fn prepare(&self) {
+        if let Ok(host) = self.next(Need::Tag, &mut self.budget()).await {
+            let _ = self.registry.inner().transport.client(&host.api, &host);
+        }
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.registry.inner().config
     }

@@ -30,6 +30,29 @@ async fn a_plain_registry_on_the_loopback_is_found_fast_by_any_name() {
 }
 
 #[tokio::test]
+async fn what_was_made_ready_is_not_done_again() {
+    const HANDSHAKE: u8 = 22;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    // The first byte of each who comes; what comes then is what a server of plain http makes of a handshake.
+    let (told, mut firsts) = tokio::sync::mpsc::unbounded_channel();
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = told.send(stream.read_u8().await.unwrap());
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    let repository =
+        Client::new(Config::impatient()).repository(&host, "lab/app", false, &[]).unwrap();
+    repository.prepare().await;
+    assert_eq!(firsts.recv().await, Some(HANDSHAKE));
+    assert!(firsts.is_empty(), "no request was made");
+    assert!(repository.head_manifest("1", &mut repository.budget()).await.is_err());
+    assert_eq!(firsts.recv().await, Some(b'H'), "it is known to speak http");
+    server.abort();
+}
+
+#[tokio::test]
 async fn where_nobody_listens_the_host_is_named_soon() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
