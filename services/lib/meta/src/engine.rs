@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::fault::{Fault, catch};
 use crate::record;
+use crate::spin::undisturbed;
 
 /// Small segments: sled fills the tail of the last one with zeros, and syncs it, at every open.
 const SEGMENT: usize = 128 * 1024;
@@ -40,7 +41,7 @@ impl Engine {
                 .mode(sled::Mode::LowSpace)
                 .flush_every_ms(None)
         };
-        let sled = unlocked(|| catch(|| Ok(config().open()?)))?;
+        let sled = undisturbed(|| unlocked(|| catch(|| Ok(config().open()?))))?;
         let path = dir.join("db");
         let file = File::open(&path).map_err(|error| Fault::io(&path, error))?;
         Ok(Self {

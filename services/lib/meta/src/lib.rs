@@ -18,6 +18,7 @@ mod open;
 mod quarantine;
 mod record;
 mod restore;
+mod spin;
 mod state;
 #[cfg(feature = "testsuite")]
 pub mod testsuite;
