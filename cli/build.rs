@@ -1,12 +1,15 @@
-//! Puts what every short command needs side by side in the program.
+//! Puts what every short command needs side by side in the program, and into it.
 //!
 //! A command is over in a few milliseconds, and most of a first one is the disk's time: the kernel reads the pages that
 //! are touched and those around them. Of the code that is a sixth: order/functions is the list of it (order/make.sh says
 //! how it is made; a name in it that is not there any more does no harm). What is to be relocated is a list as well, which
-//! is read whole at each start: where the C library knows its short form, it has that, and a fiftieth of the size.
+//! is read whole at each start: where the C library knows its short form, it has that, and a fiftieth of the size. What
+//! unwinds a panic is a library of its own elsewhere, to be found, read and bound at each start: here it is a part of the
+//! program, as `-static-libgcc` has it, which rustc does not pass on.
 
 use std::env;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where rustc brings a linker along that takes such a list.
@@ -27,6 +30,9 @@ fn main() {
         if glibc().is_some_and(|version| version >= SHORT_SINCE) {
             println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
         }
+        if has_static_libgcc() {
+            println!("cargo:rustc-link-search=native={}", static_libgcc().display());
+        }
     }
 }
 
@@ -40,6 +46,24 @@ fn has_lld() -> bool {
     let lld =
         |root: String| Path::new(root.trim()).join(format!("lib/rustlib/{TARGET}/bin/gcc-ld"));
     !own && env::var_os("RUSTC_LINKER").is_none() && sysroot.is_some_and(|it| lld(it).exists())
+}
+
+/// Whether the C compiler, which is what links, has it.
+fn has_static_libgcc() -> bool {
+    let said = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
+    let said = said.ok().and_then(|said| String::from_utf8(said.stdout).ok());
+    // Just the name where there is none.
+    said.is_some_and(|path| Path::new(path.trim()).is_absolute())
+}
+
+/// A directory to look for libraries in, where what rustc asks for is found to be the static one.
+fn static_libgcc() -> PathBuf {
+    let dir = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("libgcc");
+    let script = "GROUP ( libgcc_eh.a libgcc.a )\n";
+    let written =
+        fs::create_dir_all(&dir).and_then(|()| fs::write(dir.join("libgcc_s.so"), script));
+    written.expect("the build's own directory can be written");
+    dir
 }
 
 /// Of this machine, which what is built here needs at least.
