@@ -45,6 +45,11 @@ impl Pipes {
         }))
     }
 
+    /// Lets nobody in any more.
+    pub fn shut(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
     /// Serves until the answer is dropped; with `content`, its pieces the short way, too.
     pub fn serve(&self, routes: Routes, content: Option<Arc<dyn Content>>) -> Serving {
         let (door, incoming) = mpsc::unbounded_channel();
