@@ -1,32 +1,36 @@
-//! Puts what every short command needs side by side in the program, and into it.
+//! Puts what every short command needs side by side in the program, and at its end.
 //!
 //! A command is over in a few milliseconds, and most of a first one is the disk's time: the kernel reads the pages that
-//! are touched and those around them. Of the code that is a sixth: order/functions is the list of it (order/make.sh says
-//! how it is made; a name in it that is not there any more does no harm). What is to be relocated is a list as well, which
-//! is read whole at each start: where the C library knows its short form, it has that, and a fiftieth of the size. What
-//! unwinds a panic is a library of its own elsewhere, to be found, read and bound at each start: here it is a part of the
-//! program, as `-static-libgcc` has it, which rustc does not pass on.
+//! are touched and those around them, up to 4 MiB to each side. The first page that it touches is among the last of the
+//! file, the data. Of the code a sixth is run: order/functions is the list of it (order/make.sh says how it is made; a
+//! name in it that is not there any more does no harm, and one that lacks costs a read more). That, constants and what
+//! is to be bound stand before the data; what is for panics and all other code is before them, and never read. What is
+//! relocated is a list as well, which is read whole at each start: where the C library knows its short form, it has that,
+//! and a fiftieth of the size. What unwinds a panic is a library of its own elsewhere, to be found, read and bound at each
+//! start: here it is a part of the program, as `-static-libgcc` has it, which rustc does not pass on.
 
 use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where rustc brings a linker along that takes such a list.
+/// Where rustc brings a linker along that takes such a script.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const LIST: &str = "order/functions";
+const LAYOUT: &str = "order/layout.ld";
+/// What stands for the list in the layout.
+const PLACE: &str = "@FUNCTIONS@";
 /// The first glibc that knows relocations in their short form (DT_RELR).
 const SHORT_SINCE: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo:rerun-if-changed={LIST}");
+    println!("cargo:rerun-if-changed={LAYOUT}");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|it| it == value);
     let here = is("PROFILE", "release") && is("TARGET", TARGET) && is("HOST", TARGET);
     if here && has_lld() {
-        let dir = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        let list = Path::new(&dir).join(LIST);
-        println!("cargo:rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", list.display());
-        println!("cargo:rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
+        println!("cargo:rustc-link-arg-bins=-Wl,-T,{}", layout().display());
         if glibc().is_some_and(|version| version >= SHORT_SINCE) {
             println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
         }
@@ -46,6 +50,27 @@ fn has_lld() -> bool {
     let lld =
         |root: String| Path::new(root.trim()).join(format!("lib/rustlib/{TARGET}/bin/gcc-ld"));
     !own && env::var_os("RUSTC_LINKER").is_none() && sysroot.is_some_and(|it| lld(it).exists())
+}
+
+/// The linker's script: the layout with the list in it, what is needed most at its end.
+fn layout() -> PathBuf {
+    let own = |name: &str| {
+        let path = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(name);
+        fs::read_to_string(path).expect("it is beside this file")
+    };
+    let mut functions = String::new();
+    for line in own(LIST).lines().rev() {
+        let _ = match line.strip_prefix('*') {
+            Some(file) => writeln!(functions, "    *{file}(.text)"),
+            // A pattern takes the linker longer than a name.
+            None if line.contains('*') => writeln!(functions, "    *({line})"),
+            None => writeln!(functions, "    *(\"{line}\")"),
+        };
+    }
+    let path = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("layout.ld");
+    fs::write(&path, own(LAYOUT).replace(PLACE, functions.trim_start()))
+        .expect("the build's own directory can be written");
+    path
 }
 
 /// Whether the C compiler, which is what links, has it.

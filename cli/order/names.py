@@ -1,35 +1,49 @@
-"""names.py MAP PROGRAM SEEN...: the functions that were run, a line each, those of the first SEEN first.
+"""names.py MAP PROGRAM FIRST... -- SEEN...: the code that was run, as patterns for a linker's script: of sections, or (*.o)
+of files whose code is one section. A line each: what any FIRST has run, what may be run beside it, what each SEEN has.
 
-MAP is what lld writes (-Map), PROGRAM the name of the file that was run, each SEEN a file of callgrind's with instructions.
+MAP is what lld writes (-Map), PROGRAM the name of the file that was run, FIRST and SEEN are files of callgrind's with
+instructions.
 """
 
 import bisect
 import re
 import sys
 
-# VMA, LMA, size, alignment; then a name, set in by how deep it is: output section, input section, symbol. The last is told
-# as people read it; as the linker has it, it is in the name of its section.
+# VMA, LMA, size, alignment; then a name, set in by how deep it is: output section, input section, symbol.
 ROW = re.compile(r"\s*([0-9a-f]+)\s+[0-9a-f]+\s+([0-9a-f]+)\s+\d+ (\s*)(.*)$")
-MANGLED = re.compile(r".*\(\.text\.(?:unlikely\.)?(_ZN.*E|_R.*)\)$")
-# What is run and not seen: valgrind's processor has fewer instructions than most, and when a task ends another way
-# depends on the moment.
-UNSEEN = re.compile(r"avx512|_adx$|sha_?ni|tokio7runtime4task3raw")
+# A file, or an archive and a file of it whose name begins with a number; and what section of it.
+INPUT = re.compile(r".*?([^/]+\.o)\)?:\((\.text.*)\)$")
+PREFIX = re.compile(r"^.*\([0-9a-f]+-")
+# Where the compiler has several of a name they have numbers, which are others when something has changed.
+NUMBER = re.compile(r"\.\d+$")
+# What is run and not seen. Valgrind's processor has fewer instructions than most, among them those by which a key for a
+# handshake is made and bytes are summed up;
+UNKNOWN = re.compile(r"avx2|avx512|adx_|_adx|sha_?ni|x86_sha|fe4_|fiat_|x25519|constant_time")
+# and which way a task ends depends on the moment.
+BY_CHANCE = re.compile(r"tokio7runtime4task(3raw(?!4poll)|4join)|thread_info10ThreadInfo|crossbeam_epoch|sync4mpmc")
 OBJECT = re.compile(r"(c?ob)=\((\d+)\)(?: (.*))?")
 
 
-def functions(path):
-    """Start, length and name of each function, by their starts."""
-    found, section, mangled = [], None, None
+def pattern(name):
+    """Of an input section."""
+    match = INPUT.match(name)
+    if not match:
+        return None
+    file, section = match.groups()
+    if section == ".text":
+        return "*" + PREFIX.sub("", file)
+    return NUMBER.sub(".*", section)
+
+
+def sections(path):
+    """Start, length and pattern of each section of code, by their starts."""
+    found, output = [], None
     with open(path) as lines:
-        for row in filter(None, map(ROW.match, lines)):
-            start, length, depth, name = row.groups()
+        for start, length, depth, name in (m.groups() for m in map(ROW.match, lines) if m):
             if not depth:
-                section = name
-            elif section == ".text" and len(depth) == 8:
-                match = MANGLED.match(name)
-                mangled = match and match[1]
-            elif section == ".text":
-                found.append((int(start, 16), int(length, 16), mangled or name.strip()))
+                output = name
+            elif output.startswith(".text") and len(depth) == 8 and (what := pattern(name)):
+                found.append((int(start, 16), int(length, 16), what))
     return sorted(found)
 
 
@@ -56,19 +70,27 @@ def addresses(path, program):
 
 
 def main(map_path, program, *seen):
-    all_functions = functions(map_path)
-    starts = [start for start, _, _ in all_functions]
-    unseen = {index for index, (_, _, name) in enumerate(all_functions) if UNSEEN.search(name)}
+    code = sections(map_path)
+    starts = [start for start, _, _ in code]
+    matching = lambda what: {name for _, _, name in code if what.search(name)}
+    groups = [set(), matching(UNKNOWN), matching(BY_CHANCE)]
+    for path in seen[: seen.index("--")]:
+        groups[0] |= ran(path, program, code, starts)
+    groups += [ran(path, program, code, starts) for path in seen[seen.index("--") + 1 :]]
     told = set()
-    for path in seen:
-        run = set()
-        for at in addresses(path, program):
-            start, length, _ = all_functions[index := bisect.bisect_right(starts, at) - 1]
-            if start <= at < start + length:
-                run.add(index)
-        for index in sorted((run | unseen) - told):
-            print(all_functions[index][2])
-        told |= run | unseen
+    for group in groups:
+        print(*sorted(group - told), sep="\n")
+        told |= group
+
+
+def ran(path, program, code, starts):
+    """What of `code` was run."""
+    found = set()
+    for at in addresses(path, program):
+        start, length, what = code[bisect.bisect_right(starts, at) - 1]
+        if start <= at < start + length:
+            found.add(what)
+    return found
 
 
 main(*sys.argv[1:])
