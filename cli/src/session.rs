@@ -140,6 +140,7 @@ async fn embedded(
     let registry = config.registry();
     if let Some(repository) = first.and_then(|remote| registry.open(remote).ok()) {
         tokio::spawn(async move { repository.prepare().await });
+        Embedded::foresee(&root.path);
     }
     let embedded = Embedded::open(&root.path, config, registry).await?;
     let services = embedded.services.clone();

@@ -19,6 +19,9 @@ use varve_snapshotter::Set;
 use super::Services;
 use crate::config::Config;
 
+/// Below the root.
+const SNAPSHOTTERS: &str = "snapshotters";
+
 /// The services, and what has to be closed.
 pub struct Embedded {
     /// Whatever changes through them is told on the bus.
@@ -29,6 +32,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
+    /// Has the disk bring, while all else is opened, what the snapshotters of `root` are opened from. They are so later.
+    pub fn foresee(root: &Path) {
+        let dir = root.join(SNAPSHOTTERS);
+        tokio::task::spawn_blocking(move || varve_snapshotter::foresee(&dir));
+    }
+
     /// Opens what every command needs; snapshotters are opened when they are asked for.
     pub async fn open(root: &Path, config: &Config, registry: Client) -> Result<Self> {
         let content_dir = root.join("content");
@@ -95,7 +104,7 @@ pub fn fetcher(content: Arc<dyn Content>, registry: Client, config: &Config) -> 
 
 /// Those of this root.
 fn snapshotters(root: &Path, config: &Config, store: &Arc<ContentStore>) -> Set {
-    let root = root.join("snapshotters");
+    let root = root.join(SNAPSHOTTERS);
     let template = varve_snapshotter::Config { root, ..config.snapshotter.clone() };
     let neighbours =
         varve_snapshotter::Dependencies { content: store.clone(), leases: store.clone() };

@@ -64,6 +64,18 @@ pub async fn open<D: Driver>(
     Snapshotter::open(driver, config, neighbours).await
 }
 
+/// Has the kernel bring what opening the snapshotters below `root` reads, while something else is done. Blocks for the
+/// disk; changes nothing, and tells of nothing that fails.
+pub fn foresee(root: &Path) {
+    for name in DRIVERS {
+        let dir = root.join(name);
+        if dir.is_dir() {
+            varve_meta::foresee(&dir.join(places::META));
+            places::foresee(&dir);
+        }
+    }
+}
+
 /// The driver to use below `root` where nobody chose one: overlayfs where this process can mount it
 /// there (found out by doing so), else native. Blocks.
 pub fn default_driver(root: &Path) -> &'static str {

@@ -25,6 +25,18 @@ use crate::mounting::open_dir;
 use crate::trash::Trash;
 use crate::tree;
 
+/// The directory of the records.
+pub(crate) const META: &str = "meta";
+/// All other directories of a driver's root.
+const PLACES: [&str; 3] = ["snapshots", "staged", "trash"];
+
+/// Looks into the directories of `root`, as [`Places::open`] will.
+pub(crate) fn foresee(root: &Path) {
+    for place in PLACES {
+        let _ = std::fs::read_dir(root.join(place)).map(|mut names| names.next().is_some());
+    }
+}
+
 /// The directories of one snapshotter.
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -39,7 +51,7 @@ impl Places {
     /// Makes what is missing. `above` is the highest number that records know.
     pub fn open(root: &Path, above: u64) -> Result<Self> {
         let mut highest = above;
-        for place in ["snapshots", "staged", "trash"] {
+        for place in PLACES {
             let dir = root.join(place);
             tree::make_private(&dir)?;
             highest = numbers(&dir)?.into_iter().map(|id| id.0).fold(highest, u64::max);

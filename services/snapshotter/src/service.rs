@@ -20,7 +20,7 @@ use crate::drivers::Driver;
 use crate::generation::Generations;
 use crate::graph::{DirId, Look};
 use crate::mounting::{self, Detached};
-use crate::places::Places;
+use crate::places::{META, Places};
 use crate::sync::Syncer;
 use crate::unpack::Flights;
 use crate::{recover, sync, tree};
@@ -126,7 +126,7 @@ impl<D: Driver> Snapshotter<D> {
         config.root = std::path::absolute(&config.root)
             .map_err(|error| Error::io(config.root.display(), error))?;
         let options = varve_meta::Options { name: "snapshots", ..varve_meta::Options::default() };
-        let (db, recovery) = Db::open(&config.root.join("meta"), options)?;
+        let (db, recovery) = Db::open(&config.root.join(META), options)?;
         driver.check(&config.root)?;
         let boot = config.boot_id.clone().map_or_else(varve_core::boot_id, Ok)?;
         let above = db.dirs()?.into_iter().map(|(id, _)| id.0).max().unwrap_or(0);

@@ -11,6 +11,7 @@ mod db;
 mod engine;
 mod export;
 mod fault;
+mod foresee;
 mod keeper;
 mod lock;
 mod mark;
@@ -27,6 +28,7 @@ mod undo;
 mod writer;
 
 pub use db::{Db, Options};
+pub use foresee::foresee;
 pub use open::Recovery;
 pub use record::{MAX_KEY, MAX_VALUE};
 pub use tx::Tx;
