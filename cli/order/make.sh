@@ -58,7 +58,7 @@ for _ in 1 2 3; do
   seen first pull "$image"
   forget
   seen first pull --quiet "$image"
-  seen first pull -q "$image"
+  seen first pull -q --plain-http "$image"
 done
 seen other images
 seen other image inspect "$image"
