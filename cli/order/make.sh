@@ -13,7 +13,8 @@ finish() {
 trap finish EXIT
 
 # Not in the profile: names depend on that.
-cargo rustc --release --locked --package varve --bin varve -- -C link-arg=-Wl,-Map="$work/map"
+VARVE_AS_IT_COMES=1 \
+  cargo rustc --release --locked --package varve --bin varve -- -C link-arg=-Wl,-Map="$work/map"
 varve=target/release/varve
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

@@ -77,9 +77,12 @@ def main(map_path, program, *seen):
     for path in seen[: seen.index("--")]:
         groups[0] |= ran(path, program, code, starts)
     groups += [ran(path, program, code, starts) for path in seen[seen.index("--") + 1 :]]
+    if not groups[0]:
+        sys.exit(f"nothing of {program} is in what was seen")
     told = set()
     for group in groups:
-        print(*sorted(group - told), sep="\n")
+        for what in sorted(group - told):
+            print(what)
         told |= group
 
 
