@@ -142,6 +142,10 @@ bench-many:
 bench-reads:
     tests/bench/reads.sh
 
+# the list of what short commands run, made anew: a part of each release (needs valgrind, docker-registry, skopeo, umoci)
+order:
+    cli/order/make.sh
+
 # all that CI does
 ci:
     .ci/run
