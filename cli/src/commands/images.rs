@@ -63,6 +63,7 @@ impl Image {
         self.command.run(session).await
     }
 
+    /// The pull that it is, if it is one.
     pub fn pull(&self) -> Option<&pull::Pull> {
         match &self.command {
             Command::Pull(pull) => Some(pull),

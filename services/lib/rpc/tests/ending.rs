@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Code, Request};
+use tonic::Request;
 use varve_core::content::{Content, Follower, Info, OpenWriter, Reader, Status, Writer};
 use varve_core::testsuite::contract::Services;
 use varve_core::testsuite::memory;
@@ -90,8 +90,7 @@ async fn a_read_that_panics_ends_itself_and_not_its_connection() {
     let pipes = kit::Pipes::new();
     let _serving = pipes.serve(kit::routes(&services), Some(Arc::new(Reads::Panic)));
     let channel = pipes.channel();
-    let status = ContentClient::new(channel.clone()).read(read()).await.unwrap_err();
-    assert_ne!(status.code(), Code::Ok, "{status}");
+    ContentClient::new(channel.clone()).read(read()).await.unwrap_err();
     // Nobody else is let in: what answers now is the same connection.
     pipes.shut();
     kit::clients(&channel).namespaces.list().await.unwrap();
