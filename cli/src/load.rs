@@ -70,7 +70,13 @@ pub async fn under_lease<T>(
     let (services, scope) = (&session.services, &session.scope);
     abandoned::end_those_of_the_dead(services, scope).await?;
     let lease = Lease::for_work(services, scope, label).await?;
-    let intake = Intake::new(services, &lease.scope(scope));
+    let intake = Intake::new(
+        services.content.clone(),
+        lease.scope(scope),
+        services.content_dir.clone(),
+        services.bounds,
+        services.limits.clone(),
+    );
     let done = work(&intake).await;
     lease.release().await?;
     if done.is_err() {

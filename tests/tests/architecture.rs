@@ -41,6 +41,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "varve-fuzz",
         &[
+            // Its readers of saved images.
+            "varve",
             "varve-core",
             "varve-proto",
             "varve-registry",

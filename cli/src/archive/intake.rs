@@ -12,7 +12,6 @@ use varve_snapshotter::apply::Limits;
 
 use super::shelf::{At, File};
 use crate::output::size;
-use crate::services::Services;
 
 /// Bytes read and written at once.
 const CHUNK: usize = 1 << 20;
@@ -41,11 +40,15 @@ pub struct Taking {
 }
 
 impl Intake {
-    /// Into the content store, under the lease of `scope`.
-    pub fn new(services: &Services, scope: &Scope) -> Self {
-        let (content, dir) = (services.content.clone(), services.content_dir.clone());
-        let (bounds, limits) = (services.bounds, services.limits.clone());
-        Self { content, scope: scope.clone(), dir, taken: AtomicU64::new(0), bounds, limits }
+    /// Into `content`, under the lease of `scope`. `dir` is where that keeps blobs, if it is known.
+    pub fn new(
+        content: Arc<dyn Content>,
+        scope: Scope,
+        dir: Option<PathBuf>,
+        bounds: Bounds,
+        limits: Limits,
+    ) -> Self {
+        Self { content, scope, dir, taken: AtomicU64::new(0), bounds, limits }
     }
 
     pub fn content(&self) -> &dyn Content {

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a target tells of what it found")]
 
+pub mod archives;
 pub mod beside;
 pub mod configs;
 pub mod documents;
@@ -27,7 +28,8 @@ pub mod templates;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
+    ("archives", archives::archives),
     ("configs", configs::configs),
     ("documents", documents::documents),
     ("extract", extract::extract),

@@ -58,7 +58,7 @@ macro_rules! replayed {
 }
 
 replayed! {
-    configs documents extract filters grpc headers inflate platforms records references tar templates
+    archives configs documents extract filters grpc headers inflate platforms records references tar templates
 }
 
 #[test]

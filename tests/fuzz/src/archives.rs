@@ -1,0 +1,124 @@
+//! Saved images, as `varve load` reads them: an archive that can be read at any place, and the same through a pipe.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use varve_cli::archive::{Format, Input, Intake, Listed, ListedAs, Shelf, list};
+use varve_content_store::ContentStore;
+use varve_core::collect::Collector;
+use varve_core::content::Content;
+use varve_core::leases::Leases;
+use varve_core::oci::Bounds;
+use varve_core::{Labels, Result, Scope};
+use varve_snapshotter::apply::Limits;
+
+/// Inputs that share a store: it is opened and closed now and then, too.
+const SHARED: usize = 256;
+const LEASE: &str = "load";
+
+/// How many inputs there were, and the store.
+static ROOM: Mutex<(usize, Option<Room>)> = Mutex::new((0, None));
+
+/// The bytes are an archive, the sums of its headers made right. What comes through a pipe is what is read in place,
+/// wherever the pipe's way, which sees every byte, refuses nothing; and of what is given up nothing stays.
+pub fn archives(data: &[u8]) {
+    let mut shared = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
+    let (used, room) = &mut *shared;
+    if *used % SHARED == 0 {
+        room.take().into_iter().for_each(Room::close);
+    }
+    *used += 1;
+    let room = room.get_or_insert_with(Room::open);
+    let data = crate::tar::summed(data);
+    for format in [Format::Either, Format::Oci, Format::Docker] {
+        let in_place = room.load(&data, format);
+        let piped = room.load(&packed(&data), format);
+        if let Ok(piped) = piped {
+            assert_eq!(in_place.unwrap(), piped, "{format:?}");
+        }
+    }
+}
+
+/// What is compressed cannot be read at any place: it takes the pipe's way.
+fn packed(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A store, open, and a place for an archive.
+struct Room {
+    runtime: Runtime,
+    store: Arc<ContentStore>,
+    dir: TempDir,
+}
+
+impl Room {
+    fn open() -> Self {
+        let dir = crate::scratch::directory();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a thread can be started");
+        let config = varve_content_store::Config::new(dir.path().join("content"));
+        let store = runtime.block_on(varve_content_store::open(config));
+        Self { runtime, store: store.expect("a new store opens"), dir }
+    }
+
+    /// Which images there are, all files of them taken in. Afterwards nothing is left of it.
+    fn load(&self, archive: &[u8], format: Format) -> Result<Vec<Listed>> {
+        let path = self.dir.path().join("archive");
+        File::create(&path).unwrap().write_all(archive).unwrap();
+        self.runtime.block_on(async {
+            let scope = Scope::default();
+            self.store.create(&scope, LEASE, &Labels::new()).await.unwrap();
+            let listed = self.under(scope.leased(LEASE), &path, format).await;
+            Leases::delete(&*self.store, &scope, LEASE).await.unwrap();
+            self.store.collect(false).await.unwrap();
+            let left = Content::list(&*self.store, &scope, &[]).await.unwrap();
+            assert!(left.is_empty(), "{left:?}");
+            let begun = self.store.list_statuses(&scope, &[]).await.unwrap();
+            assert!(begun.is_empty(), "{begun:?}");
+            listed
+        })
+    }
+
+    async fn under(&self, scope: Scope, path: &Path, format: Format) -> Result<Vec<Listed>> {
+        let limits = Limits { total_bytes: 1 << 20, entries: 1000, ..Limits::default() };
+        let dir = Some(self.dir.path().to_owned());
+        let intake = Intake::new(self.store.clone(), scope, dir, Bounds::default(), limits);
+        let shelf = Shelf::open(&Input::Path(path.to_owned()), &intake).await?;
+        let listed = list(&shelf, format, &intake).await?;
+        for image in &listed {
+            let _ = files(image, &shelf, &intake).await;
+        }
+        Ok(listed)
+    }
+
+    fn close(self) {
+        self.runtime.block_on(self.store.close()).expect("a store can be closed");
+    }
+}
+
+/// Takes in what an image names, as far as that can be had.
+async fn files(image: &Listed, shelf: &Shelf, intake: &Intake) -> Result<()> {
+    let names = match &image.what {
+        ListedAs::Item(item) => [&item.config].into_iter().chain(&item.layers).cloned().collect(),
+        ListedAs::Target(target) => vec![varve_cli::archive::blob_name(&target.digest)],
+    };
+    for name in names {
+        if let Some(file) = shelf.file(&name)? {
+            let digest = intake.file(&file, varve_cli::archive::promised(&name)).await?;
+            let info = intake.content().info(intake.scope(), &digest).await;
+            assert_eq!(info.unwrap().size, file.size, "{name}");
+        }
+    }
+    Ok(())
+}
