@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # reads.sh [MIB] [ROUNDS]: a blob read by containerd's own client in one stream and 32 KiB at a time (the habit of its proxied
-# ReaderAt), from Varve's daemon and from a containerd, each with the CPU that it costs whoever serves. Starts both. Needs
-# Debian's containerd, golang-go and golang-github-containerd-containerd-dev, and root for containerd; VARVE names the
-# directory of the programs (default target/release).
+# ReaderAt), from Varve's daemon, from a containerd, and, without any protocol, from one that makes the system calls and
+# nothing else; each with the CPU that it costs whoever serves. Starts all three. Needs Debian's containerd, golang-go and
+# golang-github-containerd-containerd-dev, and root for containerd; VARVE names the directory of the programs (default
+# target/release).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 mib=${1:-256} rounds=${2:-7}
@@ -15,7 +16,9 @@ reads=$PWD/target/conformance/reads
 work=$(mktemp --directory --tmpdir varve-reads-XXXXXX)
 pids=()
 finish() {
-  [ ${#pids[@]} = 0 ] || { kill "${pids[@]}" && wait "${pids[@]}" || true; }
+  # The last one ends with its client.
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait
   rm -rf --one-file-system "$work"
 }
 trap finish EXIT
@@ -45,3 +48,8 @@ measure varve "$work/root/varve.sock" "$!"
 containerd --config "$work/containerd.toml" >"$work/containerd.log" 2>&1 &
 pids+=($!)
 measure containerd "$work/containerd.sock" "$!"
+"$VARVE/bare" "$work/bare.sock" "$work/blob" &
+pids+=($!)
+for _ in $(seq 100); do [ -S "$work/bare.sock" ] && break; sleep 0.1; done
+echo "system calls alone, $mib MiB:"
+"$reads" bare "$work/bare.sock" "$!" "$((mib << 20))" "$rounds" | sed 's/^/  /'

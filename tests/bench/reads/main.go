@@ -1,5 +1,6 @@
 // Command reads asks a content store for a blob as containerd's own clients do, in one stream and 32 KiB at a time, and
-// tells the CPU that each costs whoever serves: ADDRESS PID BLOB [ROUNDS]. Built and given its arguments by ../reads.sh.
+// tells the CPU that each costs whoever serves: ADDRESS PID BLOB [ROUNDS]; or whoever serves bytes without a protocol:
+// bare SOCKET PID SIZE [ROUNDS]. Built and given its arguments by ../reads.sh.
 package main
 
 import (
@@ -33,15 +34,11 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) > 0 && args[0] == "bare" {
+		return bare(args[1:])
+	}
 	if len(args) < 3 {
 		return fmt.Errorf("usage: reads ADDRESS PID BLOB [ROUNDS]")
-	}
-	rounds := 7
-	if len(args) > 3 {
-		var err error
-		if rounds, err = strconv.Atoi(args[3]); err != nil || rounds < 1 {
-			return fmt.Errorf("ROUNDS is %q: give a number above 0", args[3])
-		}
 	}
 	ctx := namespaces.WithNamespace(context.Background(), "default")
 	conn, err := grpc.DialContext(ctx, args[0], grpc.WithInsecure(), grpc.WithBlock())
@@ -58,13 +55,25 @@ func run(args []string) error {
 	}
 	whole := func() (int64, error) { return oneStream(ctx, client, blob) }
 	pieces := func() (int64, error) { return byPieces(ctx, store, blob, info.Size) }
+	return compare(args[1], info.Size, args[3:], whole, pieces)
+}
+
+// compare reads size bytes both ways, so many times, and tells what each cost the process that serves.
+func compare(pid string, size int64, times []string, whole, pieces func() (int64, error)) error {
+	rounds := 7
+	if len(times) > 0 {
+		var err error
+		if rounds, err = strconv.Atoi(times[0]); err != nil || rounds < 1 {
+			return fmt.Errorf("ROUNDS is %q: give a number above 0", times[0])
+		}
+	}
 	// The first of each is not counted: connections, caches and windows grow.
 	var stream, habitual measured
 	for round := 0; round <= rounds; round++ {
-		if err := stream.add(args[1], info.Size, round > 0, whole); err != nil {
+		if err := stream.add(pid, size, round > 0, whole); err != nil {
 			return err
 		}
-		if err := habitual.add(args[1], info.Size, round > 0, pieces); err != nil {
+		if err := habitual.add(pid, size, round > 0, pieces); err != nil {
 			return err
 		}
 	}

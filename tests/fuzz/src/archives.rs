@@ -1,8 +1,8 @@
 //! Saved images, as `varve load` reads them: an archive that can be read at any place, and the same through a pipe.
 
-use std::fs::File;
+use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
@@ -36,13 +36,7 @@ pub fn archives(data: &[u8]) {
     *used += 1;
     let room = room.get_or_insert_with(Room::open);
     let data = crate::tar::summed(data);
-    for format in [Format::Either, Format::Oci, Format::Docker] {
-        let in_place = room.load(&data, format);
-        let piped = room.load(&packed(&data), format);
-        if let Ok(piped) = piped {
-            assert_eq!(in_place.unwrap(), piped, "{format:?}");
-        }
-    }
+    room.read(&data, &packed(&data));
 }
 
 /// What is compressed cannot be read at any place: it takes the pipe's way.
@@ -72,28 +66,39 @@ impl Room {
         Self { runtime, store: store.expect("a new store opens"), dir }
     }
 
-    /// Which images there are, all files of them taken in. Afterwards nothing is left of it.
-    fn load(&self, archive: &[u8], format: Format) -> Result<Vec<Listed>> {
-        let path = self.dir.path().join("archive");
-        File::create(&path).unwrap().write_all(archive).unwrap();
+    /// Reads the same archive both ways. Afterwards nothing is left of it.
+    fn read(&self, plain: &[u8], packed: &[u8]) {
+        let (in_place, pipe) = (self.file("plain", plain), self.file("packed", packed));
         self.runtime.block_on(async {
             let scope = Scope::default();
             self.store.create(&scope, LEASE, &Labels::new()).await.unwrap();
-            let listed = self.under(scope.leased(LEASE), &path, format).await;
+            let leased = scope.leased(LEASE);
+            for format in [Format::Either, Format::Oci, Format::Docker] {
+                let in_place = self.load(&leased, &in_place, format).await;
+                if let Ok(piped) = self.load(&leased, &pipe, format).await {
+                    assert_eq!(in_place.unwrap(), piped, "{format:?}");
+                }
+            }
             Leases::delete(&*self.store, &scope, LEASE).await.unwrap();
             self.store.collect(false).await.unwrap();
             let left = Content::list(&*self.store, &scope, &[]).await.unwrap();
             assert!(left.is_empty(), "{left:?}");
             let begun = self.store.list_statuses(&scope, &[]).await.unwrap();
             assert!(begun.is_empty(), "{begun:?}");
-            listed
-        })
+        });
     }
 
-    async fn under(&self, scope: Scope, path: &Path, format: Format) -> Result<Vec<Listed>> {
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Which images there are, all files of them taken in.
+    async fn load(&self, scope: &Scope, path: &Path, format: Format) -> Result<Vec<Listed>> {
         let limits = Limits { total_bytes: 1 << 20, entries: 1000, ..Limits::default() };
         let dir = Some(self.dir.path().to_owned());
-        let intake = Intake::new(self.store.clone(), scope, dir, Bounds::default(), limits);
+        let intake = Intake::new(self.store.clone(), scope.clone(), dir, Bounds::default(), limits);
         let shelf = Shelf::open(&Input::Path(path.to_owned()), &intake).await?;
         let listed = list(&shelf, format, &intake).await?;
         for image in &listed {
