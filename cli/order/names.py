@@ -2,7 +2,8 @@
 of files whose code is one section. A line each: what any FIRST has run, what may be run beside it, what each SEEN has.
 
 MAP is what lld writes (-Map), PROGRAM the name of the file that was run, FIRST and SEEN are files of callgrind's with
-instructions.
+instructions. What the compiler makes of where and with what the program is built, a hash at the end of a name, is left
+open where all that is called so otherwise may be there as well: the list is for builds elsewhere, too.
 """
 
 import bisect
@@ -16,6 +17,9 @@ INPUT = re.compile(r".*?([^/]+\.o)\)?:\((\.text.*)\)$")
 PREFIX = re.compile(r"^.*\([0-9a-f]+-")
 # Where the compiler has several of a name they have numbers, which are others when something has changed.
 NUMBER = re.compile(r"\.\d+$")
+HASH = re.compile(r"17h[0-9a-f]{16}E")
+# Bytes of what is not run that may come with it.
+MORE = 256
 # What is run and not seen. Valgrind's processor has fewer instructions than most, among them those by which a key for a
 # handshake is made and bytes are summed up;
 UNKNOWN = re.compile(r"avx2|avx512|adx_|_adx|sha_?ni|x86_sha|fe4_|fiat_|x25519|constant_time")
@@ -80,10 +84,25 @@ def main(map_path, program, *seen):
     if not groups[0]:
         sys.exit(f"nothing of {program} is in what was seen")
     told = set()
+    open_to = open_names(code, set().union(*groups))
     for group in groups:
+        group = {open_to.get(what, what) for what in group}
         for what in sorted(group - told):
             print(what)
         told |= group
+
+
+def open_names(code, wanted):
+    """Names to what they are with their hashes left open, where little comes with that."""
+    kin = {}
+    for _, length, what in code:
+        lengths = kin.setdefault(HASH.sub("17h*E", what), {})
+        lengths[what] = lengths.get(what, 0) + length
+    found = {}
+    for name, lengths in kin.items():
+        if sum(length for what, length in lengths.items() if what not in wanted) <= MORE:
+            found |= dict.fromkeys(lengths, name)
+    return found
 
 
 def ran(path, program, code, starts):
