@@ -44,6 +44,9 @@ conformance:
 soak-conformance runs="10":
     tests/conformance/run.sh {{runs}}
 
+# ten runs of containerd's suites, each from nothing, and a hundred clients of one daemon for five minutes (root)
+soak: soak-conformance soak-crowd
+
 # the same commands for docker and for varve: the same words, but for those that docs/docker.md lists (root)
 beside-docker:
     tests/beside-docker.sh
@@ -115,8 +118,10 @@ systemd-test:
 man dir="target/man":
     cargo run --quiet --locked --package varve --features man -- man {{dir}}
 
-# measure WHAT: pull (beside ctr, docker and podman, interleaved; root and the images), store, grpc, many (images), reads
-# (containerd's own client, of a daemon and of a containerd; root)
+# pull is beside ctr, docker and podman, interleaved (root and the images); reads are of containerd's own client, of a
+# daemon, of a containerd and of system calls alone (root)
+
+# measure WHAT: pull, store, grpc, many (images), reads
 bench what="pull":
     cargo build --release --locked --workspace --bins
     just bench-{{what}}
