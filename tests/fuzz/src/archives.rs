@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -18,25 +18,25 @@ use varve_core::oci::Bounds;
 use varve_core::{Labels, Result, Scope};
 use varve_snapshotter::apply::Limits;
 
+use crate::shared::{self, Shared};
+
 /// Inputs that share a store: it is opened and closed now and then, too.
-const SHARED: usize = 256;
+const INPUTS: usize = 256;
 const LEASE: &str = "load";
 
-/// How many inputs there were, and the store.
-static ROOM: Mutex<(usize, Option<Room>)> = Mutex::new((0, None));
+static ROOM: Shared<Room> = Shared::new(INPUTS, Room::open, Room::close);
 
 /// The bytes are an archive, the sums of its headers made right. What comes through a pipe is what is read in place,
 /// wherever the pipe's way, which sees every byte, refuses nothing; and of what is given up nothing stays.
 pub fn archives(data: &[u8]) {
-    let mut shared = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
-    let (used, room) = &mut *shared;
-    if *used % SHARED == 0 {
-        room.take().into_iter().for_each(Room::close);
-    }
-    *used += 1;
-    let room = room.get_or_insert_with(Room::open);
+    formats(data);
+}
+
+/// As which of three formats images are found in it, both ways: an image layout or what `docker save` writes, the one,
+/// the other.
+pub fn formats(data: &[u8]) -> [bool; 3] {
     let data = crate::tar::summed(data);
-    room.read(&data, &packed(&data));
+    ROOM.with(|room| room.read(&data, &packed(&data)))
 }
 
 /// What is compressed cannot be read at any place: it takes the pipe's way.
@@ -56,27 +56,26 @@ struct Room {
 impl Room {
     fn open() -> Self {
         let dir = crate::scratch::directory();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a thread can be started");
+        let runtime = shared::runtime();
         let config = varve_content_store::Config::new(dir.path().join("content"));
         let store = runtime.block_on(varve_content_store::open(config));
         Self { runtime, store: store.expect("a new store opens"), dir }
     }
 
     /// Reads the same archive both ways. Afterwards nothing is left of it.
-    fn read(&self, plain: &[u8], packed: &[u8]) {
+    fn read(&self, plain: &[u8], packed: &[u8]) -> [bool; 3] {
         let (in_place, pipe) = (self.file("plain", plain), self.file("packed", packed));
         self.runtime.block_on(async {
             let scope = Scope::default();
             self.store.create(&scope, LEASE, &Labels::new()).await.unwrap();
             let leased = scope.leased(LEASE);
-            for format in [Format::Either, Format::Oci, Format::Docker] {
+            let mut found = [false; 3];
+            let formats = [Format::Either, Format::Oci, Format::Docker];
+            for (format, found) in formats.into_iter().zip(&mut found) {
                 let in_place = self.load(&leased, &in_place, format).await;
                 if let Ok(piped) = self.load(&leased, &pipe, format).await {
                     assert_eq!(in_place.unwrap(), piped, "{format:?}");
+                    *found = true;
                 }
             }
             Leases::delete(&*self.store, &scope, LEASE).await.unwrap();
@@ -85,7 +84,8 @@ impl Room {
             assert!(left.is_empty(), "{left:?}");
             let begun = self.store.list_statuses(&scope, &[]).await.unwrap();
             assert!(begun.is_empty(), "{begun:?}");
-        });
+            found
+        })
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {

@@ -11,18 +11,17 @@ mod method;
 mod room;
 pub mod seed;
 
-use std::sync::{Mutex, PoisonError};
-
 pub use method::{Method, methods};
 pub use room::Room;
 
+use crate::shared::Shared;
+
 /// Most calls of one input.
 const CALLS: usize = 12;
-/// Inputs that share a store: what one leaves, the next ones find.
-const SHARED: usize = 64;
+/// Inputs that share a store.
+const INPUTS: usize = 64;
 
-/// How many inputs there were, and the store.
-static ROOM: Mutex<(usize, Option<Room>)> = Mutex::new((0, None));
+static ROOM: Shared<Room> = Shared::new(INPUTS, Room::open, Room::close);
 
 /// One call: the number of its method, whether it is under a lease, and its messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,16 +33,11 @@ pub struct Call {
 
 /// The bytes are calls. Each is answered within its time, or ends with its stream.
 pub fn grpc(data: &[u8]) {
-    let mut shared = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
-    let (used, room) = &mut *shared;
-    if *used % SHARED == 0 {
-        room.take().into_iter().for_each(Room::close);
-    }
-    *used += 1;
-    let room = room.get_or_insert_with(Room::open);
-    for call in calls(data) {
-        room.call(&call);
-    }
+    ROOM.with(|room| {
+        for call in calls(data) {
+            room.call(&call);
+        }
+    });
 }
 
 /// The calls that an input has.

@@ -21,6 +21,7 @@ pub mod platforms;
 pub mod records;
 pub mod references;
 mod scratch;
+mod shared;
 pub mod tar;
 pub mod templates;
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use varve_fuzz::{TARGETS, Target, grpc};
+use varve_fuzz::{TARGETS, Target, archives, grpc};
 
 /// What one input may take in a debug build on a machine that has other things to do.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -114,5 +114,24 @@ fn calls_that_follow_one_another_meet() {
             assert_eq!(room.call(&call), Some(tonic::Code::Ok), "{path} of {name}");
         }
         room.close();
+    }
+}
+
+/// Archives that were refused at their first entry would go nowhere: those that people put together are read.
+#[test]
+fn saved_images_are_found_both_ways() {
+    let inputs = inputs("archives");
+    for (wanted, formats) in [
+        ("docker", [true, false, true]),
+        ("docker-links", [true, false, true]),
+        ("docker-out", [false, false, false]),
+        ("docker-twice", [false, false, false]),
+        ("layout", [true, true, false]),
+        ("layout-and-docker", [true, true, true]),
+        ("layout-cut", [false, false, false]),
+        ("layout-names", [true, true, false]),
+    ] {
+        let (_, data) = inputs.iter().find(|(name, _)| name == wanted).unwrap();
+        assert_eq!(archives::formats(data), formats, "{wanted}");
     }
 }

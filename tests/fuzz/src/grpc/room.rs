@@ -45,11 +45,7 @@ impl Room {
     /// Opens them in a new directory.
     pub fn open() -> Self {
         let dir = crate::scratch::directory();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a thread can be started");
+        let runtime = crate::shared::runtime();
         let shutdown = Shutdown::new();
         let (store, snapshotter) = runtime.block_on(services(&dir));
         let root = dir.path().join("snapshots");
