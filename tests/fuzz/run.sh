@@ -19,8 +19,8 @@ for target in $targets; do
   mkdir -p "$work/corpus/$target" "$work/found/$target"
   # rss: a target that reads so much was not bounded; timeout: one that does not end. Leaks, of which safe code has none
   # by mistake, would be looked for after most inputs: half the time of a target that has threads.
-  cargo +nightly fuzz run --fuzz-dir . --target-dir "$work/build" "$target" \
+  ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run --fuzz-dir . --target-dir "$work/build" "$target" \
     "$work/corpus/$target" "$here/corpus/$target" -- \
-    -max_total_time="$seconds" -timeout=60 -rss_limit_mb=3072 -malloc_limit_mb=1024 -max_len=16384 -detect_leaks=0 \
+    -max_total_time="$seconds" -timeout=60 -rss_limit_mb=3072 -malloc_limit_mb=1024 -max_len=16384 \
     -artifact_prefix="$work/found/$target/" -print_final_stats=1
 done
