@@ -29,7 +29,8 @@ fn main() -> Result<()> {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             read => read?,
         }
-        let (mut offset, mut left) = (number(&request[..8]), number(&request[8..16]));
+        let number = |at: usize| request[at..at + 8].try_into().map(u64::from_le_bytes);
+        let (mut offset, mut left) = (number(0)?, number(8)?);
         while left > 0 {
             let most = CHUNK.min(usize::try_from(left)?);
             let read = file.read_at(&mut chunk[..most], offset)?;
@@ -40,8 +41,4 @@ fn main() -> Result<()> {
             (offset, left) = (offset + read as u64, left - read as u64);
         }
     }
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
